@@ -1,0 +1,225 @@
+//! One operation on one system: what is asked, what comes back, and under which conditions.
+
+use std::{
+    any::Any,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Principal, Result, Tree, Value};
+
+/// What a repeat of the operation would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// Changes nothing.
+    Read,
+    /// Changes something; a repeat changes nothing more.
+    Idempotent,
+    /// A repeat may do it twice.
+    Write,
+}
+
+/// An operation as the config wrote it, checked and taken apart once, at start.
+///
+/// Its templates are `slots`: the pattern renders them, and the connector puts each value where
+/// it belongs – encoded, bound or escaped there. That is why a template cannot inject.
+pub struct PreparedOp {
+    /// The system's name in the config.
+    pub system: Arc<str>,
+    /// For logs and errors: `GET /customers/{}`, `select id from orders …`. Holds no values.
+    pub label: Arc<str>,
+    pub effect: Effect,
+    /// Rendered in this order into [`Params`].
+    pub slots: Vec<Tree>,
+    /// What the connector made of the rest; only it looks inside.
+    pub plan: Box<dyn Any + Send + Sync>,
+}
+
+impl PreparedOp {
+    /// The connector's own part. Nothing when another connector prepared it.
+    pub fn plan<T: 'static>(&self) -> Option<&T> {
+        self.plan.downcast_ref()
+    }
+}
+
+impl fmt::Debug for PreparedOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PreparedOp")
+            .field("system", &self.system)
+            .field("label", &self.label)
+            .field("effect", &self.effect)
+            .field("slots", &self.slots.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The values of an operation's slots, in their order. `None` is "absent", which is not null.
+pub type Params = Arc<[Option<Value>]>;
+
+/// One request. Cheap to clone, so that it can be repeated.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub op: Arc<PreparedOp>,
+    pub params: Params,
+    /// At most what the operation's effect is; `Idempotent` for a write that carries `$key`.
+    pub effect: Effect,
+    /// The step's idempotency key, if the operation carries it to the system.
+    pub key: Option<Arc<str>>,
+    /// What `$caller`, `$key` and `$run` of the system's own `headers` and `auth` see.
+    pub vars: Arc<crate::Scope>,
+}
+
+/// What a system answered.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    pub value: Payload,
+    /// About the reply: HTTP status and headers, rows affected, whether it was cut.
+    pub meta: Value,
+    /// Sentences for the model about what is not in `value`, such as rows that were cut.
+    pub notices: Vec<String>,
+}
+
+impl Reply {
+    pub fn json(value: Value) -> Self {
+        Reply { value: Payload::Json(value), meta: Value::object(), notices: Vec::new() }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum Payload {
+    Json(Value),
+    /// Bytes that are neither JSON nor text.
+    Blob {
+        bytes: Bytes,
+        mime_type: Arc<str>,
+    },
+}
+
+impl Payload {
+    /// The value that templates and results see; a blob is `{ "mime_type", "base64" }`.
+    pub fn into_value(self) -> Value {
+        match self {
+            Payload::Json(value) => value,
+            Payload::Blob { bytes, mime_type } => {
+                use base64::Engine as _;
+                let text = base64::engine::general_purpose::STANDARD.encode(&bytes);
+                Value::from([("mime_type", Value::from(mime_type)), ("base64", text.into())])
+            }
+        }
+    }
+}
+
+/// Under which conditions a call runs. Cheap to clone; layers narrow it on the way in.
+#[derive(Clone, Debug)]
+pub struct CallContext {
+    /// Everything under this call shares what is left until then.
+    pub deadline: Instant,
+    pub principal: Arc<Principal>,
+    /// Cancelled when nobody waits for the result any more.
+    pub cancel: CancellationToken,
+    pub trace: Trace,
+    /// Of the attempt under way; the attempt layer sets a new one for each.
+    pub attempt: Arc<Attempt>,
+}
+
+impl CallContext {
+    pub fn new(deadline: Instant, principal: Arc<Principal>) -> Self {
+        CallContext {
+            deadline,
+            principal,
+            cancel: CancellationToken::new(),
+            trace: Trace::new(),
+            attempt: Arc::default(),
+        }
+    }
+}
+
+/// What is known of one attempt.
+#[derive(Debug, Default)]
+pub struct Attempt {
+    sent: AtomicBool,
+}
+
+impl Attempt {
+    /// The connector says so *before* the first byte of the request leaves. From then on a
+    /// timeout means "unknown", until then "not applied".
+    pub fn mark_sent(&self) {
+        self.sent.store(true, Ordering::Release);
+    }
+
+    pub fn was_sent(&self) -> bool {
+        self.sent.load(Ordering::Acquire)
+    }
+}
+
+/// W3C Trace Context: the ids that tie logs and systems together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// `traceparent`, version 00.
+    pub parent: Arc<str>,
+    /// `tracestate`, as it came.
+    pub state: Option<Arc<str>>,
+}
+
+impl Trace {
+    /// A new trace.
+    pub fn new() -> Self {
+        let trace = uuid::Uuid::new_v4().simple().to_string();
+        let span = uuid::Uuid::new_v4().simple().to_string();
+        Trace { parent: format!("00-{trace}-{}-01", &span[..16]).into(), state: None }
+    }
+
+    /// A new span in the trace that `parent` (a `traceparent`) names; a new trace if it is malformed.
+    pub fn child_of(parent: &str, state: Option<&str>) -> Self {
+        let fresh = Self::new();
+        let parts: Vec<&str> = parent.split('-').collect();
+        let hex = |text: &str, len: usize| {
+            text.len() == len
+                && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+                && text.bytes().any(|b| b != b'0')
+        };
+        match parts[..] {
+            ["00", trace, span, flags]
+                if hex(trace, 32)
+                    && hex(span, 16)
+                    && flags.len() == 2
+                    && flags.bytes().all(|b| b.is_ascii_hexdigit()) =>
+            {
+                let own = &fresh.parent[36..52];
+                Trace {
+                    parent: format!("00-{trace}-{own}-{flags}").into(),
+                    // Longer ones are dropped, as the specification allows.
+                    state: state.filter(|s| s.len() <= 512).map(Into::into),
+                }
+            }
+            _ => fresh,
+        }
+    }
+
+    /// The 32 hexadecimal digits of the trace id.
+    pub fn id(&self) -> &str {
+        &self.parent[3..35]
+    }
+}
+
+impl Default for Trace {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// One verb, so that a layer is one verb.
+///
+/// Dropping the future ends the call and frees what it held.
+#[async_trait]
+pub trait Call: Send + Sync {
+    async fn call(&self, cx: &CallContext, request: &Request) -> Result<Reply>;
+}

@@ -1,0 +1,82 @@
+//! What a connector is: how a kind of system is configured, prepared and reached.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+
+use crate::{Call, Definitions, Diagnostics, Node, PreparedOp, Result, Schema, Tree, template::Names};
+
+/// A kind of system, such as `http` or `sqlite`: one folder in `connectors`, one line in its slice.
+pub trait ConnectorKind: Send + Sync {
+    /// The key in the config: `systems: { crm: { http: … } }`.
+    fn name(&self) -> &'static str;
+
+    /// Of what stands under that key.
+    fn schema(&self, defs: &mut Definitions) -> Schema;
+
+    /// Of one operation: what stands under `call: { SYSTEM: … }`.
+    fn op_schema(&self, defs: &mut Definitions) -> Schema;
+
+    /// Reads the system's config. No I/O.
+    fn read(&self, name: &str, node: &Node, d: &mut Diagnostics) -> Option<Arc<dyn System>>;
+}
+
+/// A configured system.
+#[async_trait]
+pub trait System: Send + Sync + fmt::Debug {
+    /// Checks an operation and takes it apart. Pure: this is what `check` runs offline.
+    /// `names` says what the operation's templates may refer to.
+    fn prepare(&self, op: &Node, names: &Names<'_>, d: &mut Diagnostics) -> Option<PreparedOp>;
+
+    /// Connects, or fails without harm: the engine calls again later. Spawns nothing that
+    /// outlives the connection.
+    async fn connect(&self, cx: &ConnectContext) -> Result<Connection>;
+}
+
+#[derive(Clone, Debug)]
+pub struct ConnectContext {
+    /// Relative paths in the config start here: the folder of the config file.
+    pub base_dir: std::path::PathBuf,
+}
+
+/// A connected system and what it can do. Absence is data: the lint can speak about it.
+#[derive(Clone)]
+pub struct Connection {
+    pub call: Arc<dyn Call>,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connection")
+    }
+}
+
+/// The layers' part of a system's config (`timeout`, `retry`, …), as one kind.
+pub trait LayersKind: Send + Sync {
+    /// The properties that it adds to every system, each with its schema.
+    fn properties(&self, defs: &mut Definitions) -> Vec<(&'static str, Schema)>;
+
+    /// Reads them from the system's mapping `node`; other keys there are not its business.
+    fn read(&self, node: &Node, d: &mut Diagnostics) -> Arc<dyn Layers>;
+}
+
+/// The configured layers of one system.
+pub trait Layers: Send + Sync + fmt::Debug {
+    /// Puts them around `inner`, in the one right order.
+    fn wrap(&self, system: &str, inner: Arc<dyn Call>) -> Arc<dyn Call>;
+}
+
+/// A system of the config: its kind's part, and the layers around it.
+#[derive(Clone, Debug)]
+pub struct SystemPlan {
+    pub name: Arc<str>,
+    pub kind: &'static str,
+    pub system: Arc<dyn System>,
+    pub layers: Arc<dyn Layers>,
+}
+
+/// Shorthand for connectors: adds a slot and gives its index.
+pub fn add_slot(slots: &mut Vec<Tree>, tree: Tree) -> usize {
+    slots.push(tree);
+    slots.len() - 1
+}

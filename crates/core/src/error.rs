@@ -1,0 +1,209 @@
+//! The one error type: what went wrong, whether a repeat can help, and whether it happened anyway.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What kind of failure it was, in the words that configs and callers use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The caller's input is wrong.
+    Invalid,
+    Unauthenticated,
+    Forbidden,
+    NotFound,
+    Conflict,
+    /// The system understood and said no, for a business reason.
+    Rejected,
+    RateLimited,
+    Unavailable,
+    Timeout,
+    Cancelled,
+    /// A fault of Renkei or of its config.
+    Internal,
+}
+
+impl Kind {
+    pub const ALL: [Kind; 11] = [
+        Kind::Invalid,
+        Kind::Unauthenticated,
+        Kind::Forbidden,
+        Kind::NotFound,
+        Kind::Conflict,
+        Kind::Rejected,
+        Kind::RateLimited,
+        Kind::Unavailable,
+        Kind::Timeout,
+        Kind::Cancelled,
+        Kind::Internal,
+    ];
+
+    /// The word in configs, logs and results.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Invalid => "invalid",
+            Kind::Unauthenticated => "unauthenticated",
+            Kind::Forbidden => "forbidden",
+            Kind::NotFound => "not_found",
+            Kind::Conflict => "conflict",
+            Kind::Rejected => "rejected",
+            Kind::RateLimited => "rate_limited",
+            Kind::Unavailable => "unavailable",
+            Kind::Timeout => "timeout",
+            Kind::Cancelled => "cancelled",
+            Kind::Internal => "internal",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Whether a repeat of the same request can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// The same request will fail again.
+    Never,
+    /// Not before this time has passed.
+    After(Duration),
+    /// At once, with backoff, if a repeat of the request is safe.
+    Safe,
+    /// It was repeated already, as often as allowed.
+    Exhausted,
+}
+
+/// Whether the effect happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    No,
+    Yes,
+    /// Nobody can know: the request went out and no answer came.
+    Unknown,
+}
+
+/// An error. Cheap to clone: single flight, hedging and shadowing need that.
+#[derive(Clone, Debug)]
+pub struct Error(Arc<Inner>);
+
+#[derive(Clone, Debug)]
+struct Inner {
+    kind: Kind,
+    retry: Retry,
+    applied: Applied,
+    public: String,
+    detail: Option<String>,
+    context: Vec<String>,
+    status: Option<u16>,
+}
+
+impl Error {
+    /// `public` is for the model and the user: a lower-case fragment that fits after "failed to",
+    /// names the thing in backticks, gives value and limit, and ends with a hint. No secret in it.
+    pub fn new(kind: Kind, public: impl Into<String>) -> Self {
+        let retry = match kind {
+            Kind::RateLimited | Kind::Unavailable | Kind::Timeout => Retry::Safe,
+            _ => Retry::Never,
+        };
+        Error(Arc::new(Inner {
+            kind,
+            retry,
+            applied: Applied::No,
+            public: public.into(),
+            detail: None,
+            context: Vec::new(),
+            status: None,
+        }))
+    }
+
+    pub fn invalid(public: impl Into<String>) -> Self {
+        Self::new(Kind::Invalid, public)
+    }
+
+    pub fn unavailable(public: impl Into<String>) -> Self {
+        Self::new(Kind::Unavailable, public)
+    }
+
+    pub fn internal(public: impl Into<String>) -> Self {
+        Self::new(Kind::Internal, public)
+    }
+
+    #[must_use]
+    pub fn retry(mut self, retry: Retry) -> Self {
+        Arc::make_mut(&mut self.0).retry = retry;
+        self
+    }
+
+    #[must_use]
+    pub fn applied(mut self, applied: Applied) -> Self {
+        Arc::make_mut(&mut self.0).applied = applied;
+        self
+    }
+
+    /// For the operator, in the log: may be long, may hold a cause's own words.
+    #[must_use]
+    pub fn detail(mut self, detail: impl fmt::Display) -> Self {
+        Arc::make_mut(&mut self.0).detail = Some(detail.to_string());
+        self
+    }
+
+    /// The status code that the system answered with.
+    #[must_use]
+    pub fn status(mut self, status: u16) -> Self {
+        Arc::make_mut(&mut self.0).status = Some(status);
+        self
+    }
+
+    /// Where it happened, from the inside out: `` call `crm` ``, `` tool `get_customer` ``.
+    #[must_use]
+    pub fn context(mut self, place: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.0).context.push(place.into());
+        self
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    pub fn retry_advice(&self) -> Retry {
+        self.0.retry
+    }
+
+    pub fn was_applied(&self) -> Applied {
+        self.0.applied
+    }
+
+    pub fn public(&self) -> &str {
+        &self.0.public
+    }
+
+    pub fn detail_text(&self) -> Option<&str> {
+        self.0.detail.as_deref()
+    }
+
+    pub fn status_code(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    pub fn places(&self) -> &[String] {
+        &self.0.context
+    }
+}
+
+/// The public text with its places, outermost first.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for place in self.0.context.iter().rev() {
+            write!(f, "{place}: ")?;
+        }
+        f.write_str(&self.0.public)
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,39 @@
+//! The vocabulary and the ports of Renkei. No I/O happens here.
+//!
+//! Reading order: values and errors, then the config tree and its diagnostics, then templates,
+//! then what a call is, then what a system, a pattern and a tool are.
+
+pub mod value;
+
+pub mod duration;
+pub mod error;
+pub mod secret;
+
+pub mod diagnostic;
+pub mod node;
+pub mod read;
+pub mod schema;
+
+pub mod template;
+
+pub mod call;
+pub mod principal;
+pub mod run;
+
+pub mod connector;
+pub mod pattern;
+pub mod tool;
+
+pub use call::{Call, CallContext, Effect, Params, Payload, PreparedOp, Reply, Request};
+pub use connector::{ConnectContext, Connection, ConnectorKind, Layers, LayersKind, System};
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use error::{Applied, Error, Kind, Result, Retry};
+pub use node::{Entry, Node, NodeKind, Span};
+pub use pattern::{ActionContext, Outcome, Pattern, PatternKind};
+pub use principal::Principal;
+pub use read::FromNode;
+pub use run::RunContext;
+pub use schema::{Definitions, Schema};
+pub use secret::Secret;
+pub use template::{Scope, Template, Tree};
+pub use value::{Map, Number, Value};
