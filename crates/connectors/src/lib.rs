@@ -1,1 +1,13 @@
+//! Connectors: one folder a kind of system, the same file names in each.
 //!
+//! `config` reads what stands under the kind's key, `prepare` takes an operation apart offline, `call`
+//! translates, sends and translates back, `error` says what a failure means. No retry, sleep or store here.
+
+pub mod http;
+mod sql;
+pub mod sqlite;
+
+use renkei_core::ConnectorKind;
+
+/// All kinds of systems, in the order of the reference.
+pub static CONNECTORS: &[&dyn ConnectorKind] = &[];

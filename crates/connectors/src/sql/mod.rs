@@ -1,0 +1,1 @@
+//! SQL text in every dialect: where a statement ends, and where a template may stand in it.
