@@ -1,6 +1,6 @@
 //! What a connector is: how a kind of system is configured, prepared and reached.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -36,8 +36,20 @@ pub trait System: Send + Sync + fmt::Debug {
 #[derive(Clone, Debug)]
 pub struct ConnectContext {
     /// Relative paths in the config start here: the folder of the config file.
-    pub base_dir: std::path::PathBuf,
+    pub base_dir: PathBuf,
+    /// How long it may take to open one connection: now, and later when the connection opens more.
+    pub timeout: Duration,
 }
+
+impl ConnectContext {
+    /// With the default timeout of five seconds.
+    pub fn new(base_dir: impl Into<PathBuf>) -> Self {
+        ConnectContext { base_dir: base_dir.into(), timeout: DEFAULT_CONNECT_TIMEOUT }
+    }
+}
+
+/// How long opening a connection may take unless the config says otherwise.
+pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connected system and what it can do. Absence is data: the lint can speak about it.
 #[derive(Clone)]
@@ -64,6 +76,11 @@ pub trait LayersKind: Send + Sync {
 pub trait Layers: Send + Sync + fmt::Debug {
     /// Puts them around `inner`, in the one right order.
     fn wrap(&self, system: &str, inner: Arc<dyn Call>) -> Arc<dyn Call>;
+
+    /// `timeout.connect`: goes into the [`ConnectContext`], since only the connector opens connections.
+    fn connect_timeout(&self) -> Duration {
+        DEFAULT_CONNECT_TIMEOUT
+    }
 }
 
 /// A system of the config: its kind's part, and the layers around it.
