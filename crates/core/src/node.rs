@@ -86,6 +86,16 @@ impl Node {
         self.as_map()?.iter().find(|entry| &*entry.key == key)
     }
 
+    /// Whether it, or anything in it, is a value that is not known here.
+    pub fn has_unknown(&self) -> bool {
+        match &self.kind {
+            NodeKind::Unknown => true,
+            NodeKind::Seq(items) => items.iter().any(Node::has_unknown),
+            NodeKind::Map(entries) => entries.iter().any(|entry| entry.value.has_unknown()),
+            _ => false,
+        }
+    }
+
     /// What it is, for messages: `a string`, `a mapping`.
     pub fn what(&self) -> &'static str {
         match self.kind {
