@@ -126,8 +126,22 @@ pub struct CallContext {
     /// Cancelled when nobody waits for the result any more.
     pub cancel: CancellationToken,
     pub trace: Trace,
-    /// Of the attempt under way; the attempt layer sets a new one for each.
+    /// Of the attempt under way; the retry layer sets a new one for each.
     pub attempt: Arc<Attempt>,
+    /// Takes what is worth knowing while the call is under way; see [`CallContext::tell`].
+    pub listener: Option<Arc<dyn Listener>>,
+}
+
+/// Hears what happens in a call: that it is repeated, that a statement of several is done.
+pub trait Listener: Send + Sync {
+    /// `note` is a lower-case fragment without secrets. Must not block.
+    fn note(&self, note: &str);
+}
+
+impl fmt::Debug for dyn Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener")
+    }
 }
 
 impl CallContext {
@@ -138,6 +152,15 @@ impl CallContext {
             cancel: CancellationToken::new(),
             trace: Trace::new(),
             attempt: Arc::default(),
+            listener: None,
+        }
+    }
+
+    /// Tells whoever waits what happens in this call. A courtesy: it neither blocks nor fails.
+    /// The note is made only if somebody listens.
+    pub fn tell(&self, note: impl FnOnce() -> String) {
+        if let Some(listener) = &self.listener {
+            listener.note(&note());
         }
     }
 }
