@@ -41,12 +41,24 @@ pub enum NodeKind {
     Unknown,
 }
 
-/// A text and, where the source shows it letter by letter, where it starts there.
-#[derive(Clone, Debug)]
+/// A text, and where its letters stand in the source. Outside the YAML reader, `Text::new`.
+#[derive(Clone, Debug, Default)]
 pub struct Text {
     pub value: Arc<str>,
     /// Offset in bytes of the first letter, if every letter of `value` stands in the source unchanged.
     pub verbatim: Option<u32>,
+    /// For a text of several lines: each line's offset in `value` and in the source, in order, if
+    /// every line stands in the source unchanged.
+    pub lines: Option<Arc<[(u32, u32)]>>,
+    /// It was rendered already and holds values of the environment: a `${` in it is no template.
+    pub literal: bool,
+}
+
+impl Text {
+    /// A text that does not stand in the source.
+    pub fn new(value: impl Into<Arc<str>>) -> Self {
+        Text { value: value.into(), ..Text::default() }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -126,11 +138,48 @@ impl Node {
     /// Where the bytes `from..to` of this string's text stand in the source; the whole node where
     /// quoting or folding hides that.
     pub fn text_span(&self, from: usize, to: usize) -> Span {
-        match &self.kind {
-            NodeKind::String(Text { verbatim: Some(start), .. }) => {
-                Span { file: self.span.file, start: start + from as u32, end: start + to as u32 }
+        let NodeKind::String(text) = &self.kind else { return self.span };
+        let (from, to) = (from as u32, to as u32);
+        let place = |at: u32| match (&text.verbatim, &text.lines) {
+            (Some(start), _) => Some(start + at),
+            (None, Some(lines)) => {
+                let line = lines.partition_point(|(in_text, _)| *in_text <= at).checked_sub(1)?;
+                let (in_text, in_source) = lines[line];
+                Some(in_source + (at - in_text))
+            }
+            (None, None) => None,
+        };
+        // The end belongs to the line of the last letter, not to the one that may begin there.
+        match (place(from), place(to.saturating_sub(1).max(from))) {
+            (Some(start), Some(last)) => {
+                let end = if to > from { last + 1 } else { start };
+                Span { file: self.span.file, start: start.min(self.span.end), end: end.min(self.span.end) }
             }
             _ => self.span,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_letters_of_a_text() {
+        let span = Span { file: 1, start: 10, end: 40 };
+        let node = |text: Text| Node { kind: NodeKind::String(text), span };
+        let places = |node: &Node| {
+            [(0, 3), (2, 6), (4, 4), (5, 99)].map(|(from, to)| {
+                let span = node.text_span(from, to);
+                (span.start, span.end)
+            })
+        };
+        let hidden = node(Text::new("abc\ndef"));
+        assert_eq!(places(&hidden), [(10, 40); 4]);
+        let plain = node(Text { verbatim: Some(12), ..Text::new("abc\ndef") });
+        assert_eq!(places(&plain), [(12, 15), (14, 18), (16, 16), (17, 40)]);
+        let lines = Some(Arc::from([(0, 12), (4, 20)]));
+        let block = node(Text { lines, ..Text::new("abc\ndef") });
+        assert_eq!(places(&block), [(12, 15), (14, 22), (20, 20), (21, 40)]);
     }
 }

@@ -65,7 +65,7 @@ struct Basic {
 }
 
 fn text(value: &str) -> Node {
-    NodeKind::String(Text { value: value.into(), verbatim: None }).into_node()
+    NodeKind::String(Text::new(value)).into_node()
 }
 
 fn number(value: i64) -> Node {

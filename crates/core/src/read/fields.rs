@@ -210,7 +210,7 @@ impl Default {
             Default::Bool(flag) => NodeKind::Bool(flag),
             Default::Int(int) => NodeKind::Number(Number::from(int)),
             Default::Float(float) => Number::from_f64(float).map_or(NodeKind::Null, NodeKind::Number),
-            Default::Text(text) => NodeKind::String(Text { value: text.into(), verbatim: None }),
+            Default::Text(text) => NodeKind::String(Text::new(text)),
         };
         let node = Node { kind, span: Span::default() };
         T::from_node(&node, &mut Diagnostics::default())
