@@ -2,9 +2,22 @@
 //!
 //! The semantics are those of `docs/reference/language.md`; every sentence there has a test here.
 
+pub mod budget;
+
+mod parse;
+mod plain;
+mod split;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
 use std::{borrow::Cow, sync::Arc};
 
-use crate::{Diagnostics, Map, Node, Result, Value};
+pub use split::{Piece, escape, split};
+pub use tree::Tree;
+
+use crate::{Diagnostic, Diagnostics, Error, Kind, Map, Node, NodeKind, Result, Value};
 
 /// What a template may refer to at its place; anything else is a diagnostic.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +42,8 @@ impl Scope {
         Scope { input, vars: Map::new() }
     }
 
-    /// Binds `$name`. `env` and `file` are bound like this, too, without the `$` in templates.
+    /// Binds `$name`. `env` and `file` are bound like this, too, without the `$` in templates:
+    /// each an object from name to text.
     pub fn set(&mut self, name: &str, value: impl Into<Value>) {
         self.vars.insert(name.into(), value.into());
     }
@@ -39,31 +53,74 @@ impl Scope {
     }
 }
 
-/// A part of a template string, before its expressions are looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Piece {
-    /// Text as it stands, `$${` already read as `${`.
-    Literal { text: String, at: usize },
-    /// The source between `${` and `}`; `at` is the offset of its first byte in the text.
-    Expr { source: Arc<str>, at: usize },
-}
-
-/// Splits a string node at its `${ … }`. The end of each is found by lexing jq. An unclosed `${`
-/// is a diagnostic. Connectors that treat literals and values apart (paths, SQL) start here.
-pub fn split(node: &Node, d: &mut Diagnostics) -> Option<Vec<Piece>> {
-    let _ = (node, d);
-    unimplemented!("filled by the template work")
-}
-
-/// A string template, checked and compiled.
+/// A string template, checked and compiled. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Template;
+pub struct Template(Arc<Compiled>);
+
+#[derive(Debug)]
+struct Compiled {
+    body: Body,
+    refs: parse::References,
+}
+
+#[derive(Debug)]
+enum Body {
+    Literal(Value),
+    /// The whole string is one expression: the value keeps its type.
+    Whole(Expression),
+    Text(Vec<Part>),
+}
+
+#[derive(Debug)]
+enum Part {
+    Literal(String),
+    Expression(Expression),
+}
+
+/// One compiled `${ … }`.
+#[derive(Debug)]
+struct Expression {
+    code: parse::Code,
+    /// As it stands between the braces, for messages.
+    source: Arc<str>,
+    /// Whether the caller's input, and nothing that a system answered, goes in: then it is to blame.
+    input_only: bool,
+}
 
 impl Template {
     /// Compiles a whole string node. Nothing, with diagnostics, if something is wrong.
+    /// A number, a boolean or null stands for itself.
     pub fn read(node: &Node, names: &Names<'_>, d: &mut Diagnostics) -> Option<Template> {
-        let _ = (node, names, d);
-        unimplemented!("filled by the template work")
+        match node.kind {
+            NodeKind::String(_) => {}
+            NodeKind::Seq(_) | NodeKind::Map(_) => {
+                d.push(Diagnostic::error(node.span, format!("Expected a string, found {}", node.what())));
+                return None;
+            }
+            _ => return Some(Template::literal_of(node.to_value())),
+        }
+        let pieces = split(node, d)?;
+        if let [Piece::Expr { source, at }] = &pieces[..] {
+            return Template::expression(node, source, *at, names, d);
+        }
+        let mut refs = parse::References::default();
+        let mut parts = Vec::with_capacity(pieces.len());
+        let mut complete = true;
+        for piece in pieces {
+            match piece {
+                Piece::Literal { text, .. } => parts.push(Part::Literal(text)),
+                Piece::Expr { source, at } => match compile(node, &source, at, names, &mut refs, d) {
+                    Some(expression) => parts.push(Part::Expression(expression)),
+                    None => complete = false,
+                },
+            }
+        }
+        let body = match &mut parts[..] {
+            [] => Body::Literal("".into()),
+            [Part::Literal(text)] => Body::Literal(std::mem::take(text).into()),
+            _ => Body::Text(parts),
+        };
+        complete.then(|| Template(Arc::new(Compiled { body, refs })))
     }
 
     /// Compiles one expression of [`split`].
@@ -74,51 +131,113 @@ impl Template {
         names: &Names<'_>,
         d: &mut Diagnostics,
     ) -> Option<Template> {
-        let _ = (node, source, at, names, d);
-        unimplemented!("filled by the template work")
+        let mut refs = parse::References::default();
+        let expression = compile(node, source, at, names, &mut refs, d)?;
+        Some(Template(Arc::new(Compiled { body: Body::Whole(expression), refs })))
+    }
+
+    fn literal_of(value: Value) -> Template {
+        Template(Arc::new(Compiled { body: Body::Literal(value), refs: parse::References::default() }))
     }
 
     /// Evaluates. `None` means absent: a plain path to something that is not there, or no output.
+    ///
+    /// An error is `invalid` where the template reads the input and no `$name`, for then the caller
+    /// can mend it; otherwise it is `internal`.
     pub fn render(&self, scope: &Scope) -> Result<Option<Value>> {
-        let _ = scope;
-        unimplemented!("filled by the template work")
+        match &self.0.body {
+            Body::Literal(value) => Ok(Some(value.clone())),
+            Body::Whole(expression) => expression.evaluate(scope),
+            Body::Text(parts) => {
+                let mut text = String::new();
+                for part in parts {
+                    match part {
+                        Part::Literal(literal) => text.push_str(literal),
+                        Part::Expression(expression) => expression.put_into(&mut text, scope)?,
+                    }
+                }
+                Ok(Some(text.into()))
+            }
+        }
+    }
+
+    /// The value, if there is no expression in it.
+    pub fn literal(&self) -> Option<&Value> {
+        match &self.0.body {
+            Body::Literal(value) => Some(value),
+            _ => None,
+        }
     }
 
     /// The free `$names` (without `$`; `env` and `file` for those), for dependency graphs.
     pub fn vars(&self) -> &[Arc<str>] {
-        &[]
+        &self.0.refs.vars
+    }
+
+    /// The names of all environment variables it reads, with or without a default.
+    pub fn environment(&self) -> &[Arc<str>] {
+        &self.0.refs.environment
+    }
+
+    /// The paths of all files it reads, with or without a default.
+    pub fn files(&self) -> &[Arc<str>] {
+        &self.0.refs.files
     }
 }
 
-/// A structure whose strings may be templates: a request body, an `output:`.
-#[derive(Clone, Debug)]
-pub struct Tree;
+fn compile(
+    node: &Node,
+    source: &str,
+    at: usize,
+    names: &Names<'_>,
+    refs: &mut parse::References,
+    d: &mut Diagnostics,
+) -> Option<Expression> {
+    let mut own = parse::References::default();
+    let code = parse::compile(node, source, at, names, &mut own, d)?;
+    let input_only = own.input && own.vars.is_empty();
+    refs.extend(own);
+    Some(Expression { code, source: source.into(), input_only })
+}
 
-impl Tree {
-    pub fn read(node: &Node, names: &Names<'_>, d: &mut Diagnostics) -> Option<Tree> {
-        let _ = (node, names, d);
-        unimplemented!("filled by the template work")
+impl Expression {
+    fn evaluate(&self, scope: &Scope) -> Result<Option<Value>> {
+        self.code.run(scope).map_err(|why| self.fail(&why))
     }
 
-    /// Renders the whole; absent members and elements are dropped. `None`: the whole is absent.
-    pub fn render(&self, scope: &Scope) -> Result<Option<Value>> {
-        let _ = scope;
-        unimplemented!("filled by the template work")
+    fn put_into(&self, text: &mut String, scope: &Scope) -> Result<()> {
+        let value = self.evaluate(scope)?;
+        match &value {
+            Some(Value::String(part)) => text.push_str(part),
+            Some(scalar @ (Value::Number(_) | Value::Bool(_))) => scalar.write_json(text),
+            other => {
+                let what = other.as_ref().map_or("nothing", plain::with_article);
+                let hint = match other {
+                    Some(Value::Array(_) | Value::Object(_)) => "use `tojson`, or let the template stand alone",
+                    _ => "give a default: `${… // \"\"}`",
+                };
+                return Err(self.fail(&format!("{what} cannot stand in a text; {hint}")));
+            }
+        }
+        if text.len() as u64 > budget::MAX_OUTPUT_BYTES {
+            return Err(self.fail(&format!("the text is longer than {} bytes", budget::MAX_OUTPUT_BYTES)));
+        }
+        Ok(())
     }
 
-    /// The free `$names` of all its templates.
-    pub fn vars(&self) -> Vec<Arc<str>> {
-        Vec::new()
-    }
-
-    /// The value, if there is no template in it.
-    pub fn literal(&self) -> Option<Value> {
-        None
+    fn fail(&self, why: &str) -> Error {
+        let kind = if self.input_only { Kind::Invalid } else { Kind::Internal };
+        Error::new(kind, format!("evaluate `${{{}}}`: {why}", shorten(&self.source)))
     }
 }
 
-impl From<Template> for Tree {
-    fn from(_: Template) -> Self {
-        unimplemented!("filled by the template work")
+/// The source on one line, cut after some eighty letters.
+fn shorten(source: &str) -> String {
+    const LETTERS: usize = 80;
+    let mut line = source.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((cut, _)) = line.char_indices().nth(LETTERS) {
+        line.truncate(cut);
+        line.push('…');
     }
+    line
 }

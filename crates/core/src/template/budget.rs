@@ -1,0 +1,22 @@
+//! The limits of templates. Each is fixed, so that a config means the same everywhere.
+
+/// The longest expression between `${` and `}`, in bytes.
+pub const MAX_EXPRESSION_BYTES: usize = 16 * 1024;
+
+/// How deep brackets and interpolated strings may nest in an expression.
+pub const MAX_NESTING: usize = 32;
+
+/// The most operators and keywords in one expression: each is a level of the parser's recursion.
+pub const MAX_OPERATORS: usize = 160;
+
+/// The most steps of one evaluation.
+pub const MAX_WORK: u64 = 1_000_000;
+
+/// The most bytes that one evaluation may create, results thrown away on the way included.
+pub const MAX_CREATED_BYTES: u64 = 64 * 1024 * 1024;
+
+/// The largest value that may come out of one evaluation, in bytes of JSON.
+pub const MAX_OUTPUT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How deep a value may be nested that an expression takes apart or builds.
+pub const MAX_VALUE_DEPTH: usize = 64;
