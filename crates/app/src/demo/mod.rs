@@ -1,0 +1,2 @@
+//! `renkei demo`.
+mod systems;
