@@ -1,0 +1,58 @@
+//! The star of crates: `core ← { ring } ← app`. The ring never imports itself.
+
+use anyhow::Result;
+
+use super::Tree;
+
+const CORE: &str = "renkei-core";
+const DERIVE: &str = "renkei-derive";
+/// Test help may be used by everybody, in tests only.
+const TESTKIT: &str = "renkei-testkit";
+const APP: &str = "renkei";
+
+pub(super) fn ring(tree: &Tree) -> Result<Vec<String>> {
+    let own: Vec<&str> = tree.packages.iter().filter_map(|package| package["name"].as_str()).collect();
+    let mut breaches = Vec::new();
+    for package in &tree.packages {
+        let name = package["name"].as_str().unwrap_or_default();
+        for dependency in package["dependencies"].as_array().into_iter().flatten() {
+            let target = dependency["name"].as_str().unwrap_or_default();
+            if own.contains(&target) && !may_use(name, target, dependency["kind"] == "dev") {
+                breaches.push(format!("`{name}` depends on `{target}`; what both need belongs to `{CORE}`"));
+            }
+        }
+    }
+    Ok(breaches)
+}
+
+fn may_use(user: &str, used: &str, in_tests: bool) -> bool {
+    match (user, used) {
+        (APP, _) => true,
+        (DERIVE, CORE) => in_tests,
+        (_, APP) | (DERIVE, _) => false,
+        (_, TESTKIT) => in_tests,
+        // Test help stands outside the star, like a test.
+        (TESTKIT, _) => true,
+        (CORE, DERIVE) => true,
+        (CORE, _) => false,
+        (_, CORE | DERIVE) => true,
+        // A ring crate's own tests may wire several members together.
+        _ => in_tests,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_star_holds() {
+        assert!(may_use("renkei-http", CORE, false));
+        assert!(may_use(APP, "renkei-http", false));
+        assert!(may_use("renkei-http", TESTKIT, true));
+        assert!(!may_use("renkei-http", "renkei-mcp", false));
+        assert!(!may_use("renkei-http", TESTKIT, false));
+        assert!(!may_use(CORE, "renkei-http", true));
+        assert!(!may_use("renkei-http", APP, true));
+    }
+}

@@ -1,0 +1,88 @@
+//! Where the repository is, which files it tracks, and what Cargo knows of it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::command;
+
+pub(crate) fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}
+
+/// `cargo`, the one that runs us.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(root());
+    command
+}
+
+/// Tracked files and new ones that are not ignored, with `/`, relative to the root.
+pub(crate) fn files() -> Result<Vec<String>> {
+    let mut git = Command::new("git");
+    git.current_dir(root()).args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"]);
+    let listed = command::output(&mut git)?;
+    let mut files: Vec<String> = listed.split('\0').filter(|file| !file.is_empty()).map(str::to_owned).collect();
+    files.retain(|file| root().join(file).is_file());
+    files.sort();
+    files.dedup();
+    Ok(files)
+}
+
+pub(crate) fn read(file: &str) -> Result<String> {
+    fs::read_to_string(root().join(file)).with_context(|| format!("cannot read {file}"))
+}
+
+/// The workspace's own packages, as `cargo metadata` describes them.
+pub(crate) fn packages() -> Result<Vec<Value>> {
+    let mut metadata = metadata(&["--no-deps"])?;
+    Ok(take_array(&mut metadata, "packages"))
+}
+
+/// Every package that this platform builds, dependencies included.
+pub(crate) fn all_packages() -> Result<Vec<Value>> {
+    let host = command::output(cargo().args(["--version", "--verbose"]))?;
+    let host = host.lines().find_map(|line| line.strip_prefix("host: ")).context("cargo names no host")?;
+    let mut metadata = metadata(&["--locked", "--filter-platform", host])?;
+    Ok(take_array(&mut metadata, "packages"))
+}
+
+pub(crate) fn target_directory() -> Result<PathBuf> {
+    let metadata = metadata(&["--no-deps"])?;
+    let folder = metadata["target_directory"].as_str().context("cargo names no target folder")?;
+    Ok(folder.into())
+}
+
+fn metadata(options: &[&str]) -> Result<Value> {
+    let text = command::output(cargo().args(["metadata", "--format-version", "1"]).args(options))?;
+    Ok(serde_json::from_str(&text)?)
+}
+
+fn take_array(value: &mut Value, key: &str) -> Vec<Value> {
+    match value[key].take() {
+        Value::Array(items) => items,
+        _ => Vec::new(),
+    }
+}
+
+/// Builds the binary and says where it is. Debug: the tests look at behaviour, the bench asks for release.
+pub(crate) fn build(profile: Profile) -> Result<PathBuf> {
+    let (options, folder): (&[&str], _) = match profile {
+        Profile::Debug => (&["--workspace", "--bin", "renkei"], "debug"),
+        Profile::Release => (&["--package", "renkei", "--release"], "release"),
+    };
+    command::run(cargo().args(["build", "--locked", "--quiet"]).args(options))?;
+    Ok(target_directory()?.join(folder).join("renkei"))
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Profile {
+    Debug,
+    Release,
+}
