@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use indexmap::IndexMap;
 
 use crate::{
-    Definitions, Diagnostics, Effect, Node, Result, RunContext, Schema, Value, connector::SystemPlan,
-    template::Names,
+    Definitions, Diagnostics, Effect, Node, Payload, Result, RunContext, Schema, Value,
+    connector::SystemPlan, template::Names,
 };
 
 /// A kind of action, such as `call`: one folder in `patterns`, one line in its slice.
@@ -40,7 +40,8 @@ impl fmt::Debug for ActionContext<'_> {
 /// An action: JSON in, JSON out.
 #[async_trait]
 pub trait Pattern: Send + Sync + fmt::Debug {
-    /// The strongest effect it can have; the tool's hints follow from it.
+    /// The strongest effect that a repeat of the whole action can have; the tool's hints follow from
+    /// it. A key does not weaken it: it belongs to a run, and a repeated action is another run.
     fn effect(&self) -> Effect;
 
     /// Whether it reaches systems outside the machine; the tool's open-world hint follows from it.
@@ -52,7 +53,7 @@ pub trait Pattern: Send + Sync + fmt::Debug {
 /// What an action gave.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    pub value: Value,
+    pub value: Payload,
     /// About the value, such as a reply's status; an empty object where there is nothing to say.
     pub meta: Value,
     /// Sentences for the model about what is missing, such as rows that were cut.

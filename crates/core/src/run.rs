@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tracing::Instrument;
 
 use crate::{Call, CallContext, Reply, Request, Result, Scope, Value};
 
@@ -58,12 +59,13 @@ impl RunContext {
         &self.run.id
     }
 
-    /// One effect, named `name` within this action. In a plain run it calls the system.
+    /// One effect, named `name` within this action. In a plain run it calls the system; the name is
+    /// what a durable run's journal will find the result by. Connectors' errors name the system.
     /// The key of a step depends on the run and the path of names only, so a repeat carries the same.
     pub async fn step(&self, name: &str, request: Request) -> Result<Reply> {
         let system = self.run.systems.get(&request.op.system).await?;
-        let reply = system.call(&self.call, &request).await;
-        reply.map_err(|error| error.context(name.to_owned()))
+        let span = tracing::debug_span!("step", name);
+        system.call(&self.call, &request).instrument(span).await
     }
 
     /// Tells whoever waits how far the run is.
