@@ -1,1 +1,103 @@
+//! The listener: connections, who may come in, and health. What is served is a router of somebody else.
 //!
+//! A request passes, in this order:
+//! 1. the connection (`listener`): a cap on connections, time for the headers, size of the headers, time for
+//!    a client that does not read;
+//! 2. `/health/live` and `/health/ready`, which say nothing but a word, and so are open to any probe;
+//! 3. `Host` and `Origin` (`access`): a page in somebody's browser must not reach a server on loopback;
+//! 4. authentication (`auth`): afterwards the request's extensions hold an `Arc<Principal>`;
+//! 5. the body's size and pace (`intake`);
+//! 6. the router.
+
+mod access;
+mod auth;
+mod health;
+mod intake;
+mod listener;
+mod reply;
+mod stall;
+
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Router, middleware};
+
+pub use self::{
+    access::{Access, Authority, Origin},
+    auth::{Algorithm, ApiKey, Authentication, JwtKey, JwtOptions},
+    listener::{Drained, serve},
+};
+
+/// How a listener behaves.
+#[derive(Clone)]
+pub struct Options {
+    pub access: Access,
+    pub authentication: Authentication,
+    pub limits: Limits,
+    /// What `/health/ready` asks; it is not asked any more once the listener drains.
+    pub ready: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            access: Access::default(),
+            authentication: Authentication::default(),
+            limits: Limits::default(),
+            ready: Arc::new(|| true),
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("access", &self.access)
+            .field("authentication", &self.authentication)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What one client, and all together, may take.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections at once. More wait in the system's queue.
+    pub connections: usize,
+    /// Bytes of a request's line and headers.
+    pub header_bytes: usize,
+    /// How long the headers of a request may take; so also how long a connection may idle between two.
+    pub header_time: Duration,
+    /// Bytes of a request's body.
+    pub body_bytes: u64,
+    /// How long a client may pause within a body.
+    pub body_pause: Duration,
+    /// How long a client may take nothing of a response that is ready for it.
+    pub write_pause: Duration,
+    /// How long requests under way may take after the shutdown began.
+    pub drain_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            connections: 4096,
+            header_bytes: 32 * 1024,
+            header_time: Duration::from_secs(30),
+            body_bytes: 4 * 1024 * 1024,
+            body_pause: Duration::from_secs(30),
+            write_pause: Duration::from_secs(60),
+            drain_time: Duration::from_secs(30),
+        }
+    }
+}
+
+/// `router` behind everything that does not need a connection. [`serve`] does it; tests may.
+pub fn guard(router: Router, local: SocketAddr, options: &Options) -> Router {
+    let access = Arc::new(access::Guard::new(&options.access, local));
+    let authentication = Arc::new(options.authentication.clone());
+    let intake = intake::Limit { bytes: options.limits.body_bytes, pause: options.limits.body_pause };
+    router
+        .layer(middleware::from_fn_with_state(intake, intake::check))
+        .layer(middleware::from_fn_with_state(authentication, auth::check))
+        .layer(middleware::from_fn_with_state(access, access::check))
+}

@@ -1,0 +1,20 @@
+//! `/health/live` and `/health/ready`, for whoever restarts the process or sends it traffic.
+
+use std::sync::Arc;
+
+use axum::{Router, routing::get};
+use http::StatusCode;
+use tokio_util::sync::CancellationToken;
+
+/// Live as long as it answers; ready while `ready` says so and no shutdown began.
+pub(crate) fn router(ready: Arc<dyn Fn() -> bool + Send + Sync>, shutdown: CancellationToken) -> Router {
+    let readiness = move || {
+        let (status, word) = match (shutdown.is_cancelled(), ready()) {
+            (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+            (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+            (false, true) => (StatusCode::OK, "ready\n"),
+        };
+        std::future::ready((status, word))
+    };
+    Router::new().route("/health/live", get(|| async { "live\n" })).route("/health/ready", get(readiness))
+}
