@@ -1,0 +1,180 @@
+//! One `tools/call`: its context, its progress, its end, its line in the log.
+
+use std::{any::Any, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
+
+use futures_util::FutureExt as _;
+use renkei_core::{
+    CallContext, Error, Kind, Principal, Value, call::Trace, run::ProgressSink, tool::ToolResult,
+};
+use rmcp::{
+    ErrorData, RoleServer,
+    model::{CallToolRequestParams, CallToolResult, ProgressNotificationParam, ProgressToken},
+    service::{Peer, RequestContext},
+};
+use tokio::time::Instant;
+
+use super::{Server, progress::Queue, publish};
+
+impl Server {
+    /// Runs a tool for one request. Dropping the future ends the run, and so does the request's token.
+    pub(super) async fn call(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResult, ErrorData> {
+        let name = &*request.name;
+        if !self.published.contains_key(name) {
+            return Err(unknown_tool(name));
+        }
+        let started = Instant::now();
+        let cx = CallContext {
+            trace: trace(&context),
+            ..CallContext::new(started + self.tools.timeout(name), principal(&context))
+        };
+        let record = Record { tool: name, cx: cx.clone(), started };
+        let Ok(permit) = self.calls.try_acquire() else {
+            let limit = self.limits.calls;
+            let busy = Error::unavailable(format!(
+                "the server runs as many calls as it may (`{limit}`); try again in a moment"
+            ));
+            return Ok(record.finish(failed(busy)));
+        };
+        let _cancel_when_dropped = cx.cancel.clone().drop_guard();
+        let arguments =
+            request.arguments.map_or_else(Value::object, |map| Value::from(serde_json::Value::Object(map)));
+        let queue = context.meta.get_progress_token().map(|token| (token, Arc::new(Queue::default())));
+        let sink = queue.as_ref().map(|(_, queue)| queue.clone() as Arc<dyn ProgressSink>);
+
+        // The call itself is made inside the guarded future, so that a panic before its first await counts.
+        let run = AssertUnwindSafe(async { self.tools.call(cx.clone(), name, arguments, sink).await });
+        let run = async {
+            let outcome = run.catch_unwind().await;
+            drop(permit);
+            outcome
+        };
+        let forward = async {
+            if let Some((token, queue)) = &queue {
+                forward(queue, token, &context.peer).await;
+            }
+        };
+        let (mut run, mut forward) = (pin!(run), pin!(forward));
+        let mut forwarding = queue.is_some();
+        let outcome = loop {
+            tokio::select! {
+                biased;
+                () = context.ct.cancelled() => {
+                    record.line(Some(Kind::Cancelled), None);
+                    return Err(ErrorData::internal_error("the call was cancelled", None));
+                }
+                outcome = &mut run => break outcome,
+                () = &mut forward, if forwarding => forwarding = false,
+            }
+        };
+        let result = match outcome {
+            Ok(Ok(result)) => result,
+            Ok(Err(unknown)) => return Err(unknown_tool(&unknown.0)),
+            Err(panic) => failed(record.panicked(&*panic)),
+        };
+        let result = record.finish(result);
+        // What the run reported leaves before its result. The notification under way must not be dropped:
+        // the result could overtake it.
+        if let Some((_, queue)) = &queue {
+            queue.close();
+        }
+        if forwarding {
+            tokio::select! {
+                () = context.ct.cancelled() => {}
+                () = &mut forward => {}
+            }
+        }
+        Ok(result)
+    }
+}
+
+fn unknown_tool(name: &str) -> ErrorData {
+    let shown: String = name.chars().take(100).collect();
+    ErrorData::invalid_params(format!("unknown tool `{shown}`; `tools/list` names those there are"), None)
+}
+
+fn failed(error: Error) -> ToolResult {
+    ToolResult { content: Vec::new(), structured: None, error: Some(error) }
+}
+
+/// Sends the reports of one run until the queue is closed and empty, or the client is gone.
+async fn forward(queue: &Queue, token: &ProgressToken, peer: &Peer<RoleServer>) {
+    while let Some(progress) = queue.next().await {
+        let mut params = ProgressNotificationParam::new(token.clone(), progress.done);
+        params.total = progress.total.filter(|total| total.is_finite());
+        params.message = progress.message;
+        if peer.notify_progress(params).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Whom the HTTP crate let in. Over stdio, nobody asked.
+pub(super) fn principal(context: &RequestContext<RoleServer>) -> Arc<Principal> {
+    let parts = context.extensions.get::<http::request::Parts>();
+    let principal = parts.and_then(|parts| parts.extensions.get::<Arc<Principal>>());
+    principal.cloned().unwrap_or_else(|| Arc::new(Principal::anonymous()))
+}
+
+/// The request's own trace before that of the HTTP request that carries it.
+fn trace(context: &RequestContext<RoleServer>) -> Trace {
+    if let Some(parent) = context.meta.get_traceparent() {
+        return Trace::child_of(parent, context.meta.get_tracestate());
+    }
+    let headers = context.extensions.get::<http::request::Parts>().map(|parts| &parts.headers);
+    let header = |name| headers.and_then(|headers| headers.get(name)).and_then(|v| v.to_str().ok());
+    match header("traceparent") {
+        Some(parent) => Trace::child_of(parent, header("tracestate")),
+        None => Trace::new(),
+    }
+}
+
+/// What the log says of a call.
+struct Record<'a> {
+    tool: &'a str,
+    cx: CallContext,
+    started: Instant,
+}
+
+impl Record<'_> {
+    fn finish(&self, result: ToolResult) -> CallToolResult {
+        self.line(result.error.as_ref().map(Error::kind), result.error.as_ref());
+        publish::result(result)
+    }
+
+    /// One line a call.
+    fn line(&self, failure: Option<Kind>, error: Option<&Error>) {
+        tracing::info!(
+            tool = self.tool,
+            principal = &*self.cx.principal.name,
+            outcome = failure.map_or("ok", Kind::as_str),
+            duration_ms = milliseconds(self.started.elapsed()),
+            trace = self.cx.trace.id(),
+            error = error.map(tracing::field::display),
+            detail = error.and_then(Error::detail_text),
+            "call"
+        );
+    }
+
+    fn panicked(&self, panic: &(dyn Any + Send)) -> Error {
+        let text = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("no text");
+        let trace = self.cx.trace.id();
+        tracing::error!(tool = self.tool, trace, panic = text, "a tool panicked");
+        let tool = self.tool;
+        Error::internal(format!(
+            "the tool `{tool}` stopped on a fault of the server; a repeat will not help, \
+             and its operator finds the cause in the log under `{trace}`"
+        ))
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

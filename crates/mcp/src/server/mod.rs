@@ -1,0 +1,95 @@
+//! The face towards agents: any `Tools` as an MCP server, over HTTP and over stdio, in both eras.
+
+mod call;
+mod handler;
+mod http;
+mod progress;
+mod publish;
+mod sessions;
+mod stdio;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use indexmap::IndexMap;
+use renkei_core::tool::{Icon, Tools};
+use rmcp::model::{Implementation, ServerCapabilities, ServerConfig, Tool};
+use tokio::sync::Semaphore;
+
+pub use self::{
+    http::router,
+    stdio::{serve_stdio, serve_streams},
+};
+
+/// Who the server says it is.
+#[derive(Clone, Debug)]
+pub struct Info {
+    pub name: String,
+    pub title: Option<String>,
+    pub version: String,
+    /// For the model: what the server is for, and how its tools go together.
+    pub instructions: Option<String>,
+    pub icons: Vec<Icon>,
+}
+
+/// What one server holds at most.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Calls that run at once, over all clients. One more is refused with a text that says so.
+    pub calls: usize,
+    /// Legacy sessions. One more takes the place of the one that is idle longest; it is refused when all
+    /// have a stream open.
+    pub sessions: usize,
+    /// A legacy session without a message for so long is closed. At least the longest tool timeout.
+    pub session_idle: Duration,
+    /// Bytes of one message from a client.
+    pub message_bytes: usize,
+    /// How long a client may keep the tool list.
+    pub list_ttl: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            calls: 256,
+            sessions: 1000,
+            session_idle: Duration::from_secs(30 * 60),
+            message_bytes: 4 * 1024 * 1024,
+            list_ttl: Duration::from_secs(60),
+        }
+    }
+}
+
+/// An MCP server over some tools. Cheap to share; transports are [`router`] and [`serve_stdio`].
+pub struct Server {
+    tools: Arc<dyn Tools>,
+    /// As they are sent, in the order of `tools`.
+    published: IndexMap<String, Tool>,
+    config: ServerConfig,
+    limits: Limits,
+    calls: Semaphore,
+}
+
+impl Server {
+    pub fn new(tools: Arc<dyn Tools>, info: Info, limits: Limits) -> Self {
+        let published =
+            tools.list().iter().map(|tool| (tool.name.to_string(), publish::tool(tool))).collect();
+        let mut implementation = Implementation::new(info.name, info.version);
+        implementation.title = info.title;
+        implementation.icons = publish::icons(&info.icons);
+        let mut config = ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+            .with_server_info(implementation);
+        config.instructions = info.instructions;
+        let calls = Semaphore::new(limits.calls.min(Semaphore::MAX_PERMITS));
+        Server { tools, published, config, limits, calls }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("name", &self.config.server_info.name)
+            .field("tools", &self.tools)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,91 @@
+//! Our tools and results in the protocol's types.
+
+use std::sync::Arc;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use renkei_core::{
+    Value,
+    tool::{Content, Icon, ResourceBody, ToolInfo, ToolResult},
+};
+use rmcp::model::{
+    CallToolResult, ContentBlock, JsonObject, Resource, ResourceContents, Tool, ToolAnnotations,
+};
+
+/// A tool as `tools/list` shows it.
+pub(super) fn tool(info: &ToolInfo) -> Tool {
+    let mut tool = Tool::new(info.name.to_string(), info.description.clone(), schema(&info.input_schema));
+    tool.title = info.title.clone();
+    tool.output_schema = info.output_schema.as_ref().map(schema);
+    tool.annotations = Some(ToolAnnotations::from_raw(
+        None,
+        Some(info.read_only),
+        Some(info.destructive),
+        Some(info.idempotent),
+        Some(info.open_world),
+    ));
+    tool.icons = icons(&info.icons);
+    tool
+}
+
+/// `Tools` promises schemas that are objects; anything else is published as "any object".
+fn schema(schema: &Value) -> Arc<JsonObject> {
+    match serde_json::Value::from(schema) {
+        serde_json::Value::Object(map) => Arc::new(map),
+        _ => Arc::new(JsonObject::from_iter([("type".to_owned(), "object".into())])),
+    }
+}
+
+pub(super) fn icons(icons: &[Icon]) -> Option<Vec<rmcp::model::Icon>> {
+    let icons: Vec<_> = icons
+        .iter()
+        .map(|icon| {
+            let mut out = rmcp::model::Icon::new(icon.src.clone());
+            out.mime_type = icon.mime_type.clone();
+            out.sizes = (!icon.sizes.is_empty()).then(|| icon.sizes.clone());
+            out
+        })
+        .collect();
+    (!icons.is_empty()).then_some(icons)
+}
+
+/// A result. A failure without content of its own says its error.
+pub(super) fn result(result: ToolResult) -> CallToolResult {
+    let mut content: Vec<_> = result.content.into_iter().map(block).collect();
+    match result.error {
+        Some(error) => {
+            if content.is_empty() {
+                content.push(ContentBlock::text(error.to_string()));
+            }
+            CallToolResult::error(content)
+        }
+        None => {
+            let mut out = CallToolResult::success(content);
+            out.structured_content = result.structured.as_ref().map(serde_json::Value::from);
+            out
+        }
+    }
+}
+
+fn block(content: Content) -> ContentBlock {
+    match content {
+        Content::Text(text) => ContentBlock::text(text),
+        Content::Image { data, mime_type } => ContentBlock::image(STANDARD.encode(data), mime_type),
+        Content::Audio { data, mime_type } => ContentBlock::audio(STANDARD.encode(data), mime_type),
+        Content::Resource { uri, mime_type, body } => {
+            let contents = match body {
+                ResourceBody::Text(text) => ResourceContents::text(text, uri),
+                ResourceBody::Blob(data) => ResourceContents::blob(STANDARD.encode(data), uri),
+            };
+            ContentBlock::resource(match mime_type {
+                Some(mime_type) => contents.with_mime_type(mime_type),
+                None => contents,
+            })
+        }
+        Content::Link { uri, name, description, mime_type } => {
+            let mut link = Resource::new(uri, name);
+            link.description = description;
+            link.mime_type = mime_type;
+            ContentBlock::resource_link(link)
+        }
+    }
+}
