@@ -23,4 +23,4 @@
 pub mod client;
 pub mod server;
 
-pub use server::{Info, Limits, Server, router, serve_stdio, serve_streams};
+pub use server::{Info, Limits, Server, content_json, router, serve_stdio, serve_streams, tool_json};

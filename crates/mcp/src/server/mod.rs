@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 
 pub use self::{
     http::router,
+    publish::{content_json, tool_json},
     stdio::{serve_stdio, serve_streams},
 };
 

@@ -89,3 +89,13 @@ fn block(content: Content) -> ContentBlock {
         }
     }
 }
+
+/// The JSON of a tool as `tools/list` sends it: what a list costs is measured on this.
+pub fn tool_json(info: &ToolInfo) -> String {
+    serde_json::to_string(&tool(info)).unwrap_or_default()
+}
+
+/// A part of a result as `tools/call` sends it.
+pub fn content_json(content: &Content) -> Value {
+    serde_json::to_value(block(content.clone())).map_or(Value::Null, Value::from)
+}
