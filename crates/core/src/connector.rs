@@ -28,6 +28,11 @@ pub trait System: Send + Sync + fmt::Debug {
     /// `names` says what the operation's templates may refer to.
     fn prepare(&self, op: &Node, names: &Names<'_>, d: &mut Diagnostics) -> Option<PreparedOp>;
 
+    /// Whether it lives on this machine alone, so that its tools do not reach the open world.
+    fn is_local(&self) -> bool {
+        false
+    }
+
     /// Connects, or fails without harm: the engine calls again later. Spawns nothing that
     /// outlives the connection.
     async fn connect(&self, cx: &ConnectContext) -> Result<Connection>;

@@ -1,0 +1,113 @@
+//! Runs a call.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use renkei_core::{
+    Effect, Error, Kind, Outcome, Pattern, PreparedOp, Reply, Request, Result, RunContext, Scope, Tree,
+    Value, call::Listener, run::Progress,
+};
+
+use super::config::request_effect;
+
+/// The one step of this action.
+const STEP: &str = "call";
+/// What a call reports: called (0), answered (1), judged (2).
+const STAGES: f64 = 2.0;
+
+#[derive(Debug)]
+pub(crate) struct CallAction {
+    op: Arc<PreparedOp>,
+    reject_when: Option<Tree>,
+    /// Whether the request carries `$key` to the system.
+    keyed: bool,
+    open_world: bool,
+}
+
+impl CallAction {
+    pub(super) fn new(op: PreparedOp, reject_when: Option<Tree>, open_world: bool) -> Self {
+        let keyed = op.slots.iter().any(|slot| slot.vars().iter().any(|name| &**name == "key"));
+        CallAction { op: Arc::new(op), reject_when, keyed, open_world }
+    }
+
+    fn request(&self, cx: &RunContext, scope: &Scope) -> Result<Request> {
+        let params: Vec<_> = self.op.slots.iter().map(|slot| slot.render(scope)).collect::<Result<_>>()?;
+        let mut vars = Scope::new(Value::Null);
+        for name in ["caller", "key", "run"] {
+            vars.set(name, scope.get(name).cloned().unwrap_or_default());
+        }
+        Ok(Request {
+            op: self.op.clone(),
+            params: params.into(),
+            effect: request_effect(self.op.effect, self.keyed),
+            key: self.keyed.then(|| cx.key(STEP)),
+            vars: Arc::new(vars),
+        })
+    }
+
+    /// Refuses a reply that says no.
+    fn judge(&self, reply: &Reply, mut scope: Scope) -> Result<()> {
+        let Some(reject_when) = &self.reject_when else { return Ok(()) };
+        scope.set("result", reply.value.clone().into_value());
+        scope.set("result_meta", reply.meta.clone());
+        let system = &self.op.system;
+        let reason = match reject_when.render(&scope)? {
+            None | Some(Value::Null | Value::Bool(false)) => return Ok(()),
+            Some(Value::Bool(true)) => "no reason was given".into(),
+            Some(Value::String(reason)) => reason.to_string(),
+            Some(other) => {
+                return Err(Error::internal(format!(
+                    "`reject_when` of the call to `{system}` gave {}; it must give true, false, null or a text",
+                    other.type_name(),
+                )));
+            }
+        };
+        Err(Error::new(Kind::Rejected, format!("`{system}` refused: {reason}")))
+    }
+}
+
+#[async_trait]
+impl Pattern for CallAction {
+    fn effect(&self) -> Effect {
+        self.op.effect
+    }
+
+    fn open_world(&self) -> bool {
+        self.open_world
+    }
+
+    async fn run(&self, cx: &RunContext, input: Value) -> Result<Outcome> {
+        let scope = cx.scope(STEP, input);
+        let request = self.request(cx, &scope)?;
+        let system = &self.op.system;
+
+        let report = |done: f64, message: String| {
+            cx.progress(Progress { done, total: Some(STAGES), message: Some(message) });
+        };
+        report(0.0, format!("calling `{system}`"));
+        let mut step = cx.clone();
+        step.call.listener = Some(Arc::new(Notes { cx: cx.clone(), left: Mutex::new(1.0) }));
+        let reply = step.step(STEP, request).await?;
+        report(1.0, format!("`{system}` answered"));
+
+        self.judge(&reply, scope)?;
+        report(STAGES, "the reply is good".into());
+        Ok(Outcome { value: reply.value, meta: reply.meta, notices: reply.notices })
+    }
+}
+
+/// Turns what happens in the call into reports between "called" and "answered". How many there
+/// will be is not known: each goes half of the way that is left.
+struct Notes {
+    cx: RunContext,
+    left: Mutex<f64>,
+}
+
+impl Listener for Notes {
+    fn note(&self, note: &str) {
+        let Ok(mut left) = self.left.lock() else { return };
+        *left /= 2.0;
+        let done = 1.0 - *left;
+        self.cx.progress(Progress { done, total: Some(STAGES), message: Some(note.to_owned()) });
+    }
+}

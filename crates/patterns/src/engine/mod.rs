@@ -1,0 +1,20 @@
+//! The engine: runs the tools of a config on its systems.
+//!
+//! A call passes, in this order: the limit on concurrent calls, the check of its arguments, the
+//! action, the check and shaping of its result. Whatever goes wrong becomes a text that a model
+//! can act on; the detail goes to the log, under the same trace id.
+
+mod tools;
+
+mod systems;
+
+mod input;
+mod schema;
+mod shape;
+
+mod content;
+mod output;
+mod refusal;
+
+pub use schema::check as check_schema;
+pub use tools::{Engine, Options, Problem};

@@ -1,0 +1,254 @@
+//! Connects the systems, keeps them connected, and says plainly when one is not.
+//!
+//! One task a system, owned here and awaited at shutdown. It connects in the background from the
+//! start, tries again with a growing pause, and checks again after an attempt that could not reach
+//! the system. A call never waits long for a system that is down: it is refused with the reason.
+
+use std::{panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use indexmap::IndexMap;
+use renkei_core::{
+    Call, CallContext, ConnectContext, Connection, Error, Kind, Reply, Request, Result, Retry,
+    connector::SystemPlan, duration, run::Systems,
+};
+use tokio::{
+    sync::{Notify, Semaphore, watch},
+    time::{Instant, sleep_until, timeout, timeout_at},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{info, warn};
+
+/// How many systems are being connected at the same time.
+const CONNECTING_AT_ONCE: usize = 8;
+/// How long a call waits for a connection that is being made.
+const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(2);
+/// The pause after the first failure; it doubles up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// A call shortens a pause, but not below this; nor is a connection checked more often.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// All systems of a config.
+pub(crate) struct Supervisor {
+    systems: IndexMap<Arc<str>, Arc<Supervised>>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+struct Supervised {
+    plan: SystemPlan,
+    base_dir: PathBuf,
+    state: watch::Sender<State>,
+    /// A call needs this system, or could not reach it.
+    wanted: Arc<Notify>,
+}
+
+#[derive(Clone)]
+enum State {
+    Connecting,
+    Up(Arc<dyn Call>),
+    Down { error: Error, since: Instant, next: Instant },
+    Stopped,
+}
+
+impl Supervisor {
+    pub(crate) fn new(plans: IndexMap<Arc<str>, SystemPlan>, base_dir: &std::path::Path) -> Self {
+        let supervised = |plan| Supervised {
+            plan,
+            base_dir: base_dir.to_owned(),
+            state: watch::Sender::new(State::Connecting),
+            wanted: Arc::default(),
+        };
+        Supervisor {
+            systems: plans.into_iter().map(|(name, plan)| (name, Arc::new(supervised(plan)))).collect(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// Starts to connect everything in the background. Needs a runtime.
+    pub(crate) fn start(&self) {
+        let permits = Arc::new(Semaphore::new(CONNECTING_AT_ONCE));
+        for system in self.systems.values() {
+            let (system, permits, stop) = (system.clone(), permits.clone(), self.stop.clone());
+            self.tasks.spawn(async move {
+                // Nothing inside is left half-done when the run is dropped at any of its awaits.
+                stop.run_until_cancelled(system.run(&permits)).await;
+                system.state.send_replace(State::Stopped);
+            });
+        }
+        self.tasks.close();
+    }
+
+    /// Ends all tasks and waits for them. Calls that hold a connection keep it until they end.
+    pub(crate) async fn shutdown(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Of each system, in the order of the config: its name, and why it is not connected.
+    pub(crate) fn health(&self) -> Vec<(Arc<str>, Option<Error>)> {
+        let unconnected = |system: &Supervised| match &*system.state.borrow() {
+            State::Up(_) => None,
+            state => Some(system.refusal(state)),
+        };
+        self.systems.iter().map(|(name, system)| (name.clone(), unconnected(system))).collect()
+    }
+
+    async fn get(&self, name: &str, deadline: Instant) -> Result<Arc<dyn Call>> {
+        match self.systems.get(name) {
+            Some(system) => system.get(deadline).await,
+            None => Err(Error::internal(format!("there is no system `{name}`"))),
+        }
+    }
+}
+
+impl Supervised {
+    /// Connects for ever.
+    async fn run(&self, permits: &Semaphore) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let connected = match permits.acquire().await {
+                Ok(_permit) => self.connect().await,
+                Err(_closed) => return,
+            };
+            let now = Instant::now();
+            match connected {
+                Ok(connection) => {
+                    pause = FIRST_PAUSE;
+                    self.set_up(connection);
+                    self.wanted.notified().await;
+                    // Calls go on with the old connection until it is known to be lost.
+                    sleep_until(now + SHORTEST_PAUSE).await;
+                }
+                Err(error) => {
+                    let next = now + pause.mul_f64(rand::random_range(0.5..=1.0));
+                    self.set_down(error, now, next);
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    tokio::select! {
+                        () = sleep_until(next) => {}
+                        () = self.wanted.notified() => sleep_until(next.min(now + SHORTEST_PAUSE)).await,
+                    }
+                    self.state.send_replace(State::Connecting);
+                }
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Connection> {
+        let name = &self.plan.name;
+        let limit = self.plan.layers.connect_timeout();
+        let cx = ConnectContext { base_dir: self.base_dir.clone(), timeout: limit };
+        let connecting = AssertUnwindSafe(self.plan.system.connect(&cx)).catch_unwind();
+        match timeout(limit, connecting).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_panic)) => Err(Error::internal(format!("connecting `{name}` hit a fault in Renkei"))),
+            Err(_) => {
+                let limit = duration::format(limit);
+                Err(Error::new(Kind::Timeout, format!("no connection within {limit} (`timeout.connect`)")))
+            }
+        }
+    }
+
+    fn set_up(&self, connection: Connection) {
+        let name = &self.plan.name;
+        let watched = Arc::new(Watched { inner: connection.call, wanted: self.wanted.clone() });
+        let call = self.plan.layers.wrap(name, watched);
+        if !matches!(self.state.send_replace(State::Up(call)), State::Up(_)) {
+            info!(system = &**name, kind = self.plan.kind, "connected");
+        }
+    }
+
+    fn set_down(&self, error: Error, since: Instant, next: Instant) {
+        let pause = duration::format(next - since);
+        warn!(
+            system = &*self.plan.name,
+            detail = error.detail_text(),
+            "not connected: {error}; next attempt in {pause}"
+        );
+        self.state.send_replace(State::Down { error, since, next });
+    }
+
+    async fn get(&self, deadline: Instant) -> Result<Arc<dyn Call>> {
+        let mut state = self.state.subscribe();
+        let until = deadline.min(Instant::now() + WAIT_FOR_CONNECTION);
+        loop {
+            let now_state = state.borrow_and_update().clone();
+            match &now_state {
+                State::Up(call) => return Ok(call.clone()),
+                // A failure this fresh is the answer; an older one is worth another look.
+                State::Down { since, .. } if *since + SHORTEST_PAUSE > Instant::now() => {
+                    return Err(self.refusal(&now_state));
+                }
+                State::Down { .. } => self.wanted.notify_one(),
+                State::Connecting => {}
+                State::Stopped => return Err(self.refusal(&now_state)),
+            }
+            match timeout_at(until, state.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return Err(self.refusal(&now_state)),
+            }
+        }
+    }
+
+    fn refusal(&self, state: &State) -> Error {
+        let name = &self.plan.name;
+        let unavailable =
+            |reason: String| Error::unavailable(format!("system `{name}` is not connected: {reason}"));
+        match state {
+            State::Down { error, next, .. } => {
+                // In whole seconds, upwards: a promise that holds.
+                let wait = next.saturating_duration_since(Instant::now()).as_secs() + 1;
+                let reason =
+                    format!("{error}; it is being retried in the background, next attempt in {wait}s");
+                let refusal = unavailable(reason).retry(Retry::After(Duration::from_secs(wait)));
+                match error.detail_text() {
+                    Some(detail) => refusal.detail(detail),
+                    None => refusal,
+                }
+            }
+            State::Stopped => unavailable("this server is shutting down".into()).retry(Retry::Never),
+            State::Connecting | State::Up(_) => {
+                unavailable("the connection is still being made; try again in a few seconds".into())
+                    .retry(Retry::After(WAIT_FOR_CONNECTION))
+            }
+        }
+    }
+}
+
+/// Wakes the supervisor when an attempt could not reach the system. Inside the layers, so that it
+/// sees each attempt.
+struct Watched {
+    inner: Arc<dyn Call>,
+    wanted: Arc<Notify>,
+}
+
+#[async_trait]
+impl Call for Watched {
+    async fn call(&self, cx: &CallContext, request: &Request) -> Result<Reply> {
+        let result = self.inner.call(cx, request).await;
+        if let Err(error) = &result
+            && error.kind() == Kind::Unavailable
+            && !cx.attempt.was_sent()
+        {
+            self.wanted.notify_one();
+        }
+        result
+    }
+}
+
+/// The systems as one run sees them: it waits no longer than its own deadline.
+pub(crate) struct RunSystems {
+    pub(crate) supervisor: Arc<Supervisor>,
+    pub(crate) deadline: Instant,
+}
+
+#[async_trait]
+impl Systems for RunSystems {
+    async fn get(&self, name: &str) -> Result<Arc<dyn Call>> {
+        self.supervisor.get(name, self.deadline).await
+    }
+}
