@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::budget::MAX_NESTING;
-use crate::{Diagnostic, Diagnostics, Node};
+use crate::{Diagnostic, Diagnostics, Node, NodeKind};
 
 /// A part of a template string, before its expressions are looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,10 @@ pub fn split(node: &Node, d: &mut Diagnostics) -> Option<Vec<Piece>> {
         d.push(Diagnostic::error(node.span, format!("Expected a string, found {}", node.what())));
         return None;
     };
+    if matches!(&node.kind, NodeKind::String(text) if text.literal) {
+        // It holds values of the environment, in which a `${` means nothing.
+        return Some(vec![Piece::Literal { text: text.to_owned(), at: 0 }]);
+    }
     match pieces(text) {
         Ok(pieces) => Some(pieces),
         Err(problem) => {

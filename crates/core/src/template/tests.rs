@@ -7,7 +7,7 @@ use crate::{Diagnostics, Node, NodeKind, Span, Value, node::Text};
 
 pub(super) fn node(text: &str) -> Node {
     Node {
-        kind: NodeKind::String(Text { value: text.into(), verbatim: Some(0) }),
+        kind: NodeKind::String(Text { verbatim: Some(0), ..Text::new(text) }),
         span: Span { file: 0, start: 0, end: text.len() as u32 },
     }
 }
@@ -69,4 +69,15 @@ fn absent_members_are_dropped() {
     let tree = Tree::read(&map, &Names::default(), &mut Diagnostics::default()).unwrap();
     let rendered = tree.render(&Scope::new(json(r#"{"b":null}"#))).unwrap().unwrap();
     assert_eq!(rendered.to_json(), r#"{"b":null,"c":"c"}"#);
+}
+
+#[test]
+fn a_rendered_text_is_no_template() {
+    let mut node = node("pass${word");
+    let NodeKind::String(text) = &mut node.kind else { unreachable!() };
+    text.literal = true;
+    let mut d = Diagnostics::default();
+    let template = Template::read(&node, &Names::default(), &mut d).unwrap();
+    assert_eq!(template.render(&Scope::default()).unwrap(), Some("pass${word".into()));
+    assert!(d.is_empty());
 }
