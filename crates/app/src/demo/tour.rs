@@ -172,7 +172,7 @@ impl Tour<'_> {
         let Err(report) = crate::load::load(&[path], false) else {
             bail!("the broken config was accepted");
         };
-        let text = report.render(self.paper.style());
+        let text = report.render(crate::load::Style);
         self.paper.indented(&text);
         for word in ["timout", "strng", "stok", "quantty"] {
             ensure!(text.contains(word), "the report does not name `{word}`");
