@@ -58,7 +58,8 @@ fn run(arguments: &[String]) -> Result<bool> {
         ["schema"] => generate::schema().map(|()| true),
         ["docs"] => generate::docs().map(|()| true),
         ["bench"] => bench::run(&bench::FULL).map(|()| true),
-        ["bench", "--short"] => bench::run(&bench::SHORT).map(|()| true),
+        ["standin"] => standin_forever(),
+    ["bench", "--short"] => bench::run(&bench::SHORT).map(|()| true),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(true)
@@ -66,3 +67,4 @@ fn run(arguments: &[String]) -> Result<bool> {
         other => bail!("there is no `{}`\n\n{HELP}", other.join(" ")),
     }
 }
+fn standin_forever() -> Result<bool> { let s = standin::StandIn::start()?; println!("{}", s.url()); loop { std::thread::park(); } }

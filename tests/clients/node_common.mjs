@@ -1,0 +1,112 @@
+// What the Node clients' tests share: TAP lines, the cases, and the stand-in's view of a hanging call.
+
+import assert from 'node:assert/strict';
+
+export const { RENKEI_URL: url, RENKEI_BINARY: binary, RENKEI_CONFIG: config, UPSTREAM: upstream } = process.env;
+export const tools = ['get_item', 'list_colours', 'add', 'picture', 'refused', 'broken', 'steps', 'wait'];
+export const lamp = { id: 1, name: 'lamp', price: 12.5 };
+
+// No single step may take longer; the stand-in itself waits at most ten seconds.
+const LIMIT_MILLISECONDS = 30_000;
+
+let count = 0;
+let failed = 0;
+
+export async function test(name, run) {
+  count += 1;
+  let timer;
+  const limit = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`took longer than ${LIMIT_MILLISECONDS} ms`)), LIMIT_MILLISECONDS);
+  });
+  try {
+    await Promise.race([run(), limit]);
+    console.log(`ok - ${name}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`not ok - ${name}`);
+    for (const line of String(error.stack ?? error).split('\n').slice(0, 12)) console.log(`# ${line}`);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+export function done() {
+  console.log(`1..${count}`);
+  process.exitCode = failed ? 1 : 0;
+}
+
+/** Whether the hanging call has `entered` or `left` the stand-in; waits for it there. */
+export async function hanging(id, what) {
+  const reply = await fetch(`${upstream}/hang/${id}/${what}`);
+  return (await reply.json())[what];
+}
+
+export function text(result) {
+  return result.content.filter((part) => part.type === 'text').map((part) => part.text).join('\n');
+}
+
+/** The cases of one connected client. `call(params, options)` calls a tool. */
+export async function suite(label, client, call) {
+  await test(`${label}: lists the tools in order, with schemas and hints`, async () => {
+    const listed = (await client.listTools()).tools;
+    assert.deepEqual(listed.map((tool) => tool.name), tools);
+    assert.deepEqual(listed[0].inputSchema.required, ['id']);
+    assert.equal(listed[0].annotations.readOnlyHint, true);
+  });
+  await test(`${label}: a result is structured and text`, async () => {
+    const result = await call({ name: 'get_item', arguments: { id: 1 } });
+    assert.ok(!result.isError, text(result));
+    assert.deepEqual(result.structuredContent, lamp);
+    assert.deepEqual(JSON.parse(text(result)), lamp);
+  });
+  await test(`${label}: a result that is no object is wrapped`, async () => {
+    const result = await call({ name: 'list_colours', arguments: {} });
+    assert.deepEqual(result.structuredContent, { result: [{ name: 'red' }, { name: 'green' }, { name: 'blue' }] });
+  });
+  await test(`${label}: content has parts of every kind`, async () => {
+    const result = await call({ name: 'picture', arguments: {} });
+    assert.deepEqual(result.content.map((part) => part.type), ['text', 'image', 'resource', 'resource_link']);
+  });
+  await test(`${label}: a wrong type is a tool error that says what to mend`, async () => {
+    const result = await call({ name: 'get_item', arguments: { id: 'one' } });
+    assert.equal(result.isError, true);
+    assert.match(text(result), /id/);
+    assert.match(text(result), /integer/);
+  });
+  await test(`${label}: an unknown tool is a protocol error`, async () => {
+    await assert.rejects(call({ name: 'no_such_tool', arguments: {} }), (error) => {
+      assert.equal(error.code, -32602);
+      assert.match(error.message, /no_such_tool/);
+      return true;
+    });
+  });
+  await test(`${label}: an upstream error is a tool error with status and body`, async () => {
+    const result = await call({ name: 'broken', arguments: {} });
+    assert.equal(result.isError, true);
+    assert.match(text(result), /500/);
+    assert.match(text(result), /the warehouse is on fire/);
+  });
+  await test(`${label}: a business no is a tool error with its words`, async () => {
+    const result = await call({ name: 'refused', arguments: {} });
+    assert.equal(result.isError, true);
+    assert.match(text(result), /closed on sundays/);
+  });
+  await test(`${label}: progress is reported, in order`, async () => {
+    const reports = [];
+    await call({ name: 'steps', arguments: {} }, { onprogress: (report) => reports.push(report.progress) });
+    assert.ok(reports.length >= 2, `reports: ${reports}`);
+    assert.deepEqual(reports, reports.toSorted((a, b) => a - b));
+  });
+  await test(`${label}: a cancelled call frees the upstream request`, async () => {
+    const id = label.replaceAll(/\W+/g, '-');
+    const abort = new AbortController();
+    const calling = call({ name: 'wait', arguments: { id } }, { signal: abort.signal });
+    assert.equal(await hanging(id, 'entered'), true);
+    abort.abort('no longer wanted');
+    await assert.rejects(calling);
+    assert.equal(await hanging(id, 'left'), true);
+    // The connection outlives the call.
+    const sum = await call({ name: 'add', arguments: { a: 1 } });
+    assert.deepEqual(sum.structuredContent, { sum: 2 });
+  });
+}

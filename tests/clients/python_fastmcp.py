@@ -1,0 +1,104 @@
+"""FastMCP's client, over HTTP and stdio, in both eras."""
+
+import asyncio
+import os
+import traceback
+
+from fastmcp import Client
+from fastmcp.client.transports import StdioTransport
+from fastmcp.exceptions import ToolError
+
+from python_common import BINARY, CONFIG, LAMP, TOOLS, URL, case, done, fail, hanging, holds, same
+
+ERAS = {"legacy": "2025-11-25", "auto": "2026-07-28"}
+
+
+def server(transport):
+    if transport == "http":
+        return URL
+    return StdioTransport(BINARY, ["serve", CONFIG, "--stdio"], env=dict(os.environ), keep_alive=False)
+
+
+async def refusal(client, tool, arguments):
+    try:
+        await client.call_tool(tool, arguments)
+    except ToolError as error:
+        return str(error)
+    raise AssertionError(f"{tool} must be refused")
+
+
+async def suite(client, label):
+    async def protocol():
+        same(client.protocol_version, ERAS[label.split()[1]])
+
+    async def lists():
+        same([tool.name for tool in await client.list_tools()], TOOLS)
+
+    async def structured():
+        result = await client.call_tool("get_item", {"id": 1})
+        same(result.structured_content, LAMP)
+
+    async def typed():
+        # FastMCP builds a type from the output schema; a result that does not fit would be refused.
+        result = await client.call_tool("get_item", {"id": 1})
+        same((result.data.name, result.data.price), ("lamp", 12.5))
+
+    async def invalid():
+        holds(await refusal(client, "get_item", {"id": "one"}), "integer")
+
+    async def upstream_error():
+        message = await refusal(client, "broken", {})
+        holds(message, "500")
+        holds(message, "the warehouse is on fire")
+
+    async def unknown():
+        try:
+            await client.call_tool("no_such_tool", {})
+        except Exception as error:
+            holds(str(error), "no_such_tool")
+        else:
+            raise AssertionError("an unknown tool must be refused")
+
+    async def progress():
+        reports = []
+
+        async def report(done, total, message):
+            reports.append(done)
+
+        await client.call_tool("steps", {}, progress_handler=report)
+        assert len(reports) >= 2 and reports == sorted(reports), reports
+
+    async def cancelled():
+        call_id = "fastmcp-" + label.replace(" ", "-")
+        call = asyncio.create_task(client.call_tool("wait", {"id": call_id}))
+        same(await hanging(call_id, "entered"), True)
+        call.cancel()
+        same(await hanging(call_id, "left"), True)
+
+    for name, test in {
+        "speaks the expected revision": protocol,
+        "lists the tools in order": lists,
+        "a result is structured": structured,
+        "a result fits the type made of its schema": typed,
+        "a wrong type is a tool error": invalid,
+        "an upstream error is a tool error with status and body": upstream_error,
+        "an unknown tool is refused by name": unknown,
+        "progress is reported, in order": progress,
+        "a cancelled call frees the upstream request": cancelled,
+    }.items():
+        await case(f"{label}: {name}", test)
+
+
+async def main():
+    for transport in ["http", "stdio"]:
+        for mode in ERAS:
+            label = f"{transport} {mode}"
+            try:
+                async with Client(server(transport), mode=mode) as client:
+                    await suite(client, label)
+            except Exception:
+                fail(f"{label}: connects and disconnects", traceback.format_exc())
+
+
+asyncio.run(main())
+done()
