@@ -58,8 +58,7 @@ fn run(arguments: &[String]) -> Result<bool> {
         ["schema"] => generate::schema().map(|()| true),
         ["docs"] => generate::docs().map(|()| true),
         ["bench"] => bench::run(&bench::FULL).map(|()| true),
-        ["standin"] => standin_forever(),
-    ["bench", "--short"] => bench::run(&bench::SHORT).map(|()| true),
+        ["bench", "--short"] => bench::run(&bench::SHORT).map(|()| true),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(true)
@@ -67,4 +66,3 @@ fn run(arguments: &[String]) -> Result<bool> {
         other => bail!("there is no `{}`\n\n{HELP}", other.join(" ")),
     }
 }
-fn standin_forever() -> Result<bool> { let s = standin::StandIn::start()?; println!("{}", s.url()); loop { std::thread::park(); } }

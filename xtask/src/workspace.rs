@@ -28,7 +28,8 @@ pub(crate) fn files() -> Result<Vec<String>> {
     let mut git = Command::new("git");
     git.current_dir(root()).args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"]);
     let listed = command::output(&mut git)?;
-    let mut files: Vec<String> = listed.split('\0').filter(|file| !file.is_empty()).map(str::to_owned).collect();
+    let mut files: Vec<String> =
+        listed.split('\0').filter(|file| !file.is_empty()).map(str::to_owned).collect();
     files.retain(|file| root().join(file).is_file());
     files.sort();
     files.dedup();

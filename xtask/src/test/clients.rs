@@ -15,7 +15,8 @@ const FOLDER: &str = "tests/clients";
 const SCRIPT_LIMIT: Duration = Duration::from_secs(180);
 
 /// Scripts in `tests/clients`; the ending names who runs it.
-const SCRIPTS: &[&str] = &["python_mcp.py", "python_fastmcp.py", "node_client.mjs", "node_sdk.mjs", "node_inspector.mjs"];
+const SCRIPTS: &[&str] =
+    &["python_mcp.py", "python_fastmcp.py", "node_client.mjs", "node_sdk.mjs", "node_inspector.mjs"];
 
 pub(super) fn run(binary: &Path, tally: &mut Tally) -> Result<()> {
     let python = install::python()?;

@@ -45,7 +45,8 @@ pub(super) fn run(binary: &Path, tally: &mut Tally) -> Result<()> {
             said.push('\n');
         })?;
         let outcomes = read_outcomes(&results).with_context(|| said)?;
-        let required = fs::read_to_string(node.folder.join(SUITE).join(format!("requirements/{revision}.yaml")))?;
+        let required =
+            fs::read_to_string(node.folder.join(SUITE).join(format!("requirements/{revision}.yaml")))?;
         for scenario in required_scenarios(&required) {
             if !outcomes.contains_key(scenario) {
                 tally.fail(&format!("{revision} {scenario}"), "the suite requires it and did not run it");
@@ -115,7 +116,9 @@ fn judge(revision: &str, outcomes: &Outcomes, expected: &Checks, tally: &mut Tal
         }
     }
     for (scenario, checks) in expected {
-        for check in checks.iter().filter(|check| !outcomes.get(scenario).is_some_and(|ran| ran.contains_key(*check))) {
+        for check in
+            checks.iter().filter(|check| !outcomes.get(scenario).is_some_and(|ran| ran.contains_key(*check)))
+        {
             let name = format!("{revision} {scenario}/{check}");
             tally.fail(&name, &format!("the suite does not run it: remove it from {EXPECTED}"));
         }
@@ -135,7 +138,8 @@ fn parse_expected(text: &str) -> Result<BTreeMap<String, Checks>> {
     let mut expected: BTreeMap<String, Checks> = BTreeMap::new();
     let mut revision = None;
     for (number, line) in text.lines().enumerate() {
-        let entry = line.split_once(": [").and_then(|(name, rest)| Some((name.trim(), rest.strip_suffix(']')?)));
+        let entry =
+            line.split_once(": [").and_then(|(name, rest)| Some((name.trim(), rest.strip_suffix(']')?)));
         if line.trim().is_empty() || line.trim_start().starts_with('#') {
             continue;
         } else if let Some((name, checks)) = entry {

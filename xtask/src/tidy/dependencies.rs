@@ -36,7 +36,11 @@ fn used_by_some(tree: &Tree, name: &str) -> bool {
 }
 
 fn dependencies(package: &serde_json::Value) -> impl Iterator<Item = &str> {
-    package["dependencies"].as_array().into_iter().flatten().filter_map(|dependency| dependency["name"].as_str())
+    package["dependencies"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|dependency| dependency["name"].as_str())
 }
 
 /// Dependencies of one package that none of its files mention.
@@ -60,9 +64,8 @@ fn idle(tree: &Tree, package: &serde_json::Value) -> Vec<String> {
 /// Whether `word` stands in `text` as a whole word.
 fn mentions(text: &str, word: &str) -> bool {
     let inside = |letter: char| letter.is_alphanumeric() || letter == '_';
-    text.match_indices(word).any(|(at, _)| {
-        !text[..at].ends_with(inside) && !text[at + word.len()..].starts_with(inside)
-    })
+    text.match_indices(word)
+        .any(|(at, _)| !text[..at].ends_with(inside) && !text[at + word.len()..].starts_with(inside))
 }
 
 #[cfg(test)]
@@ -71,7 +74,8 @@ mod tests {
 
     #[test]
     fn names_are_read_from_the_table_only() {
-        let manifest = "[x]\na = 1\n[workspace.dependencies]\nb = \"1\"\nc-d = { version = \"1\" }\n[y]\ne = 1\n";
+        let manifest =
+            "[x]\na = 1\n[workspace.dependencies]\nb = \"1\"\nc-d = { version = \"1\" }\n[y]\ne = 1\n";
         assert_eq!(chosen(manifest).collect::<Vec<_>>(), ["b", "c-d"]);
     }
 

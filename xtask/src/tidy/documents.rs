@@ -28,7 +28,9 @@ pub(super) fn present(tree: &Tree) -> Result<Vec<String>> {
 pub(super) fn decisions(tree: &Tree) -> Result<Vec<String>> {
     let names = tree.with_ending(".md").filter_map(|(name, _)| name.strip_prefix("docs/decisions/"));
     let mut breaches = Vec::new();
-    for (index, name) in names.filter(|name| name.starts_with(|first: char| first.is_ascii_digit())).enumerate() {
+    for (index, name) in
+        names.filter(|name| name.starts_with(|first: char| first.is_ascii_digit())).enumerate()
+    {
         let expected = format!("{:04}-", index + 1);
         if !name.starts_with(&expected) {
             breaches.push(format!("docs/decisions/{name}: the next number is {}", &expected[..4]));
@@ -88,7 +90,9 @@ fn resolve(tree: &Tree, from: &str, target: &str) -> Result<(), String> {
         return Err("does not exist".to_owned());
     }
     match tree.get(&file) {
-        Some(text) if !anchor.is_empty() && file.ends_with(".md") && !anchors(text).any(|name| name == anchor) => {
+        Some(text)
+            if !anchor.is_empty() && file.ends_with(".md") && !anchors(text).any(|name| name == anchor) =>
+        {
             Err(format!("has no heading for `#{anchor}`"))
         }
         _ => Ok(()),

@@ -24,7 +24,8 @@ pub(super) fn allowed(tree: &Tree) -> Result<Vec<String>> {
 /// The quoted names in `allow = [ … ]` under `[licenses]`.
 fn allow_list(text: &str) -> Vec<String> {
     let section = text.lines().skip_while(|line| *line != "[licenses]");
-    let list = section.skip_while(|line| !line.starts_with("allow = [")).take_while(|line| !line.starts_with(']'));
+    let list =
+        section.skip_while(|line| !line.starts_with("allow = [")).take_while(|line| !line.starts_with(']'));
     list.filter_map(|line| line.split('"').nth(1)).map(str::to_owned).collect()
 }
 

@@ -30,7 +30,10 @@ impl Tree {
     }
 
     fn with_ending(&self, ending: &str) -> impl Iterator<Item = (&str, &str)> {
-        self.files.iter().filter(move |(name, _)| name.ends_with(ending)).map(|(name, text)| (&**name, &**text))
+        self.files
+            .iter()
+            .filter(move |(name, _)| name.ends_with(ending))
+            .map(|(name, text)| (&**name, &**text))
     }
 
     fn get(&self, name: &str) -> Option<&str> {

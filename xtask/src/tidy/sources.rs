@@ -17,7 +17,9 @@ pub(super) fn length(tree: &Tree) -> Result<Vec<String>> {
         let (lines, limit) =
             if is_test(name) { (text.lines().count(), MOST_TESTS) } else { (code_lines(text), MOST) };
         if lines > limit {
-            breaches.push(format!("{name} has {lines} lines; the limit is {limit}: split it by question answered"));
+            breaches.push(format!(
+                "{name} has {lines} lines; the limit is {limit}: split it by question answered"
+            ));
         }
     }
     Ok(breaches)
@@ -41,7 +43,12 @@ fn code_lines(text: &str) -> usize {
 
 pub(super) fn undone(tree: &Tree) -> Result<Vec<String>> {
     // Put together, so that this file does not break its own rule.
-    let words = [concat!("todo", "!("), concat!("unimplemented", "!("), concat!("dbg", "!("), concat!("#[ig", "nore")];
+    let words = [
+        concat!("todo", "!("),
+        concat!("unimplemented", "!("),
+        concat!("dbg", "!("),
+        concat!("#[ig", "nore"),
+    ];
     let mut breaches = Vec::new();
     for (name, text) in tree.with_ending(".rs") {
         for (number, line) in text.lines().enumerate() {
