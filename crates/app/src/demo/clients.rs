@@ -57,11 +57,12 @@ impl Access {
     }
 
     fn claude_code_stdio(&self) -> String {
-        let mut line = "claude mcp add shop".to_owned();
+        let mut line = "claude mcp add".to_owned();
         for (name, value) in &self.environment {
             line += &format!(" --env {}", quoted(&format!("{name}={value}")));
         }
-        line += &format!(" -- {}", quoted(&self.program.display().to_string()));
+        // `--env` takes every word up to the next option, so an option stands before the name.
+        line += &format!(" --transport stdio shop -- {}", quoted(&self.program.display().to_string()));
         for argument in self.arguments() {
             line += &format!(" {}", quoted(&argument));
         }
@@ -113,7 +114,7 @@ mod tests {
     fn what_is_pasted_into_a_shell_is_quoted() {
         assert_eq!(
             access(&[("A", "x y")]).claude_code_stdio(),
-            "claude mcp add shop --env 'A=x y' -- '/opt/my tools/renkei' serve /shop --stdio"
+            "claude mcp add --env 'A=x y' --transport stdio shop -- '/opt/my tools/renkei' serve /shop --stdio"
         );
         assert_eq!(quoted("it's"), r"'it'\''s'");
     }

@@ -29,6 +29,11 @@ impl Paper {
         Paper { colour: io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() }
     }
 
+    /// How a config's diagnostics look on it.
+    pub(super) fn style(self) -> renkei_config::Style {
+        renkei_config::Style { color: self.colour, width: MAX_LINE }
+    }
+
     /// A line of its own, after an empty one.
     pub(super) fn heading(self, text: &str) {
         self.line(&format!("\n{}", self.ink(Ink::Bold, text)));

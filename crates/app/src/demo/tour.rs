@@ -17,7 +17,7 @@ pub(super) async fn take(
 ) -> anyhow::Result<()> {
     let client = Client::connect(url, Era::Modern, "renkei-demo").await.context("failed to connect")?;
     paper.text(&format!("A client connects (MCP {}).", client.version()));
-    let mut tour = Tour { client, systems, paper, step: 0 };
+    let mut tour = Tour { url: url.to_owned(), client, systems, paper, step: 0 };
     tour.list().await?;
     let sku = tour.search().await?;
     tour.product(&sku).await?;
@@ -32,6 +32,7 @@ pub(super) async fn take(
 }
 
 struct Tour<'a> {
+    url: String,
     client: Client,
     systems: &'a Systems,
     paper: Paper,
@@ -58,7 +59,10 @@ impl Tour<'_> {
         };
         ensure!(hint("search_products", "readOnlyHint") == Some(true.into()), "a search should be read-only");
         ensure!(hint("reserve", "readOnlyHint") == Some(false.into()), "a reservation is no read");
-        self.paper.checked("13 tools on 4 systems; what they may change is told by their hints");
+        let older = Client::connect(&self.url, Era::Legacy, "renkei-demo").await?;
+        ensure!(older.list_tools().await?.len() == names.len(), "an older client sees another list");
+        self.paper.checked(&format!("13 tools on 4 systems; the same for an older client (MCP {})", older.version()));
+        older.close().await?;
         Ok(())
     }
 
@@ -172,7 +176,7 @@ impl Tour<'_> {
         let Err(report) = crate::load::load(&[path], false) else {
             bail!("the broken config was accepted");
         };
-        let text = report.render(crate::load::Style);
+        let text = report.render(self.paper.style());
         self.paper.indented(&text);
         for word in ["timout", "strng", "stok", "quantty"] {
             ensure!(text.contains(word), "the report does not name `{word}`");
