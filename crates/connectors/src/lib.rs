@@ -10,4 +10,4 @@ pub mod sqlite;
 use renkei_core::ConnectorKind;
 
 /// All kinds of systems, in the order of the reference.
-pub static CONNECTORS: &[&dyn ConnectorKind] = &[];
+pub static CONNECTORS: &[&dyn ConnectorKind] = &[&http::Http];

@@ -1,0 +1,245 @@
+//! One request and its answer.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use renkei_core::{Call, CallContext, Error, Reply, Request, Result, call::Attempt};
+use url::Url;
+
+use super::{
+    config::{Config, Credentials},
+    error::Place,
+    guard,
+    prepare::Plan,
+    redirect, reply, wire,
+};
+
+/// The longest URL that is sent; HTTP libraries hold no longer one.
+const MAX_URL: usize = 65_000;
+
+/// A client for one system.
+#[derive(Debug)]
+pub(super) struct HttpCall {
+    pub(super) config: Arc<Config>,
+    pub(super) client: reqwest::Client,
+    pub(super) connect_timeout: Duration,
+}
+
+/// A request that is ready to go.
+#[derive(Clone, Debug)]
+pub(super) struct Outgoing {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    /// Every hop so far stayed at the origin of `base_url`.
+    pub(super) at_home: bool,
+}
+
+#[async_trait]
+impl Call for HttpCall {
+    async fn call(&self, cx: &CallContext, request: &Request) -> Result<Reply> {
+        let Some(plan) = request.op.plan::<Plan>() else {
+            return Err(Error::internal(format!(
+                "an operation of another connector came to the HTTP system `{}`",
+                request.op.system
+            )));
+        };
+        let credentials = self.config.credentials(&request.op.system, &request.vars)?;
+        let first = self.outgoing(cx, request, plan, &credentials)?;
+        let secret_parameter = credentials.query.as_ref().map(|(name, _)| name.clone());
+        let mut hop = first.clone();
+        let mut left = self.config.redirects;
+        loop {
+            let url = hop.url.clone();
+            let place = Place {
+                request,
+                host: url.host_str().unwrap_or_default(),
+                secrets: &credentials.secrets,
+                connect_timeout: self.connect_timeout,
+            };
+            guard::check_host(&hop.url, self.config.private).map_err(|refused| place.refused(&refused))?;
+            let mut response = self.send(cx, &hop, &place).await?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            if let Some(location) = redirect::location(status, &headers) {
+                if left == 0 {
+                    let why = match self.config.redirects {
+                        0 => "which is not followed; set `redirects` of the system, or correct the path"
+                            .to_owned(),
+                        max => format!("but {max} were followed already (`redirects`)"),
+                    };
+                    return Err(place.redirect(status, &location, &why));
+                }
+                left -= 1;
+                hop = redirect::next(&first, hop, status, &location, plan, &credentials)
+                    .map_err(|why| place.redirect(status, &location, &why))?;
+                continue;
+            }
+            if !(status.is_success() || status == StatusCode::NOT_MODIFIED) {
+                let body = reply::error_body(&mut response).await;
+                return Err(place.status(status, &headers, &body, plan.errors.get(status.as_u16())));
+            }
+            let limit = plan.max_body.unwrap_or(self.config.max_body);
+            let body = reply::body(response, limit, &place).await?;
+            let (value, notices) = reply::decode(body, status, &headers, plan.read_as, &place)?;
+            let meta = reply::meta(status, &headers, &url, secret_parameter.as_deref());
+            return Ok(Reply { value, meta, notices });
+        }
+    }
+}
+
+impl HttpCall {
+    /// Puts the request together. Whatever is wrong with a value is found here, before anything is sent.
+    fn outgoing(
+        &self,
+        cx: &CallContext,
+        request: &Request,
+        plan: &Plan,
+        credentials: &Credentials,
+    ) -> Result<Outgoing> {
+        let params = &request.params;
+        let url = self.url(request, plan, credentials)?;
+        let mut headers = default_headers(cx, plan);
+        for (name, value) in &credentials.headers {
+            headers.insert(name, value.clone());
+        }
+        let authorization = headers.get(header::AUTHORIZATION).cloned();
+        let body = plan.body.as_ref().map(|body| body.encode(&plan.slots, params, plan.style)).transpose()?;
+        let body = match body.flatten() {
+            Some((bytes, kind)) => {
+                headers.insert(header::CONTENT_TYPE, kind);
+                bytes
+            }
+            None => Bytes::new(),
+        };
+        for (name, value) in self.op_headers(plan, request)? {
+            headers.insert(name, value);
+        }
+        if let Some(value) = authorization {
+            headers.insert(header::AUTHORIZATION, value);
+        }
+        // Without it, some servers answer 411 to a method that usually has a body.
+        if body.is_empty() && matches!(plan.method, Method::POST | Method::PUT | Method::PATCH) {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        let limit = self.config.max_request;
+        if body.len() as u64 > limit.0 {
+            return Err(Error::invalid(format!(
+                "the request body has {} bytes, more than {limit} (`max_request` of system `{}`); send less",
+                body.len(),
+                request.op.system
+            )));
+        }
+        Ok(Outgoing { method: plan.method.clone(), url, headers, body, at_home: true })
+    }
+
+    fn op_headers(&self, plan: &Plan, request: &Request) -> Result<Vec<(HeaderName, HeaderValue)>> {
+        let mut headers = Vec::with_capacity(plan.headers.len());
+        for head in &plan.headers {
+            let value = plan.slots.value(head.slot, &request.params)?;
+            let Some(value) = value.filter(|value| !value.is_null()) else { continue };
+            let refused = |why: &str| {
+                Error::invalid(format!("{} {why}; nothing was sent", plan.slots.place(head.slot)))
+            };
+            let text = wire::scalar(value).ok_or_else(|| refused(&format!("is an {}", value.type_name())))?;
+            headers.push((head.name.clone(), wire::header_value(&text).map_err(refused)?));
+        }
+        Ok(headers)
+    }
+
+    /// `base_url`, the path and the query. The parser must not have found anything to repair.
+    fn url(&self, request: &Request, plan: &Plan, credentials: &Credentials) -> Result<Url> {
+        let base = &self.config.base_url;
+        let path = plan.target.path(&plan.slots, &request.params)?;
+        let mut query = plan.target.query(&plan.slots, &request.params, plan.style)?;
+        if let Some((name, value)) = &credentials.query {
+            let pair = format!("{}={}", wire::encode(name), wire::encode(value));
+            query = Some(query.map_or_else(|| pair.clone(), |query| format!("{query}&{pair}")));
+        }
+        let path = format!("{}{path}", base.path().trim_end_matches('/'));
+        let mut text = format!("{}{path}", base.origin().ascii_serialization());
+        if let Some(query) = &query {
+            text = format!("{text}?{query}");
+        }
+        if text.len() > MAX_URL {
+            return Err(Error::invalid(format!(
+                "the URL of the request has {} bytes, more than {MAX_URL}; send what is long in the body",
+                text.len()
+            )));
+        }
+        match Url::parse(&text) {
+            Ok(url)
+                if url.path() == path && url.query() == query.as_deref() && url.origin() == base.origin() =>
+            {
+                Ok(url)
+            }
+            _ => Err(Error::internal(format!(
+                "`{}` gives a URL that would be read differently; nothing was sent",
+                request.op.label
+            ))),
+        }
+    }
+
+    async fn send(&self, cx: &CallContext, out: &Outgoing, place: &Place<'_>) -> Result<reqwest::Response> {
+        let body = SentBody { bytes: out.body.clone(), attempt: cx.attempt.clone() };
+        let mut request = reqwest::Request::new(out.method.clone(), out.url.clone());
+        *request.headers_mut() = out.headers.clone();
+        *request.body_mut() = Some(reqwest::Body::wrap(body));
+        let sent = self.client.execute(request).await;
+        sent.map_err(|error| place.sending(&error, cx.attempt.was_sent()))
+    }
+}
+
+fn default_headers(cx: &CallContext, plan: &Plan) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let any = HeaderValue::from_static("application/json, text/*;q=0.9, */*;q=0.8");
+    headers.insert(header::ACCEPT, plan.accept.clone().unwrap_or(any));
+    if let Ok(parent) = HeaderValue::from_str(&cx.trace.parent) {
+        headers.insert("traceparent", parent);
+        if let Some(Ok(state)) = cx.trace.state.as_deref().map(HeaderValue::from_str) {
+            headers.insert("tracestate", state);
+        }
+    }
+    headers
+}
+
+/// A body that notes when the client begins to send.
+///
+/// The client looks at the body when it has a connection and is about to write the head; a request
+/// whose connection fails never comes so far. That tells "not applied" from "unknown".
+#[derive(Debug)]
+struct SentBody {
+    bytes: Bytes,
+    attempt: Arc<Attempt>,
+}
+
+impl http_body::Body for SentBody {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        self.attempt.mark_sent();
+        let bytes = std::mem::take(&mut self.bytes);
+        Poll::Ready((!bytes.is_empty()).then(|| Ok(http_body::Frame::data(bytes))))
+    }
+
+    /// Asked first, for empty bodies, too: their frames are never polled.
+    fn is_end_stream(&self) -> bool {
+        self.attempt.mark_sent();
+        self.bytes.is_empty()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        http_body::SizeHint::with_exact(self.bytes.len() as u64)
+    }
+}

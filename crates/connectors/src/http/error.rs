@@ -1,0 +1,293 @@
+//! What a failure means: the kind, whether a repeat can help, and whether it happened anyway.
+
+use std::{error::Error as _, time::Duration};
+
+use http::{HeaderMap, StatusCode, header};
+use renkei_core::{Applied, Effect, Error, Kind, Request, Retry, Secret, duration};
+
+use super::guard::Refused;
+
+/// How much of a system's own words goes into an error.
+pub(super) const MAX_WORDS: usize = 2_000;
+/// How much of an error's body is read for that: an HTML page has its text far down.
+pub(super) const MAX_ERROR_BODY: usize = 64 << 10;
+
+/// What is known where a request failed.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    pub(super) request: &'a Request,
+    pub(super) host: &'a str,
+    pub(super) secrets: &'a [Secret],
+    pub(super) connect_timeout: Duration,
+}
+
+impl Place<'_> {
+    fn system(&self) -> &str {
+        &self.request.op.system
+    }
+
+    /// Masks the secrets of the system in its own words.
+    pub(super) fn redact(&self, text: &str) -> String {
+        self.secrets.iter().fold(text.to_owned(), |text, secret| secret.redact(&text))
+    }
+
+    /// Nobody knows whether it happened, unless there was nothing to happen.
+    fn unknown(&self) -> Applied {
+        match self.request.effect {
+            Effect::Read => Applied::No,
+            Effect::Idempotent | Effect::Write => Applied::Unknown,
+        }
+    }
+
+    /// It happened: the system said so before something else went wrong.
+    fn done(&self) -> Applied {
+        match self.request.effect {
+            Effect::Read => Applied::No,
+            Effect::Idempotent | Effect::Write => Applied::Yes,
+        }
+    }
+
+    /// The request could not be sent, or no answer came.
+    pub(super) fn sending(&self, error: &reqwest::Error, sent: bool) -> Error {
+        if let Some(refused) = cause::<Refused>(error) {
+            return self.refused(refused);
+        }
+        let (system, host) = (self.system(), self.host);
+        let detail = self.redact(&chain(error));
+        if error.is_connect() {
+            let public = if error.is_timeout() {
+                let limit = duration::format(self.connect_timeout);
+                format!(
+                    "no connection to `{host}` within {limit} (`timeout.connect`); system `{system}` may be down"
+                )
+            } else if error.is_dns() {
+                format!("the name `{host}` could not be resolved; check `base_url` of system `{system}`")
+            } else if cause::<rustls::Error>(error).is_some() {
+                format!(
+                    "no secure connection to `{host}`: TLS failed; check the certificate of system `{system}`"
+                )
+            } else {
+                format!("no connection to `{host}`; system `{system}` may be down")
+            };
+            return Error::unavailable(public).detail(detail);
+        }
+        if error.is_builder() || error.is_request() && !sent {
+            return Error::unavailable(format!("the request to system `{system}` could not be sent"))
+                .detail(detail);
+        }
+        Error::unavailable(format!(
+            "`{host}` broke off before it answered; system `{system}` may be overloaded"
+        ))
+        .detail(detail)
+        .applied(if sent { self.unknown() } else { Applied::No })
+    }
+
+    /// The guard said no. The address itself is for the operator.
+    pub(super) fn refused(&self, refused: &Refused) -> Error {
+        Error::new(
+            Kind::Forbidden,
+            format!(
+                "the host `{}` is {}, which system `{}` may not reach; set `private: true` in its `http` if that is meant",
+                refused.host, refused.why, self.system()
+            ),
+        )
+        .detail(refused)
+    }
+
+    /// The system answered with the status of a failure.
+    pub(super) fn status(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &str,
+        override_kind: Option<Kind>,
+    ) -> Error {
+        let (kind, retry, applied) = meaning(status.as_u16());
+        let kind = override_kind.unwrap_or(kind);
+        let retry = match (retry, retry_after(headers, jiff::Timestamp::now())) {
+            (Retry::Safe, Some(wait)) => Retry::After(wait),
+            // A status that the config calls a "no" is an answer, not a failure.
+            (Retry::Safe, None) if override_kind.is_some_and(|kind| !passing(kind)) => Retry::Never,
+            (retry, _) => retry,
+        };
+        let words = words(headers, body);
+        let reason = status.canonical_reason().map(|reason| format!(" {reason}")).unwrap_or_default();
+        let mut public = format!(
+            "system `{}` answered {}{reason} to `{}`",
+            self.system(),
+            status.as_u16(),
+            self.request.op.label
+        );
+        if !words.is_empty() {
+            public += ": ";
+            public += cut(&self.redact(&words), MAX_WORDS);
+        }
+        Error::new(kind, public)
+            .retry(retry)
+            .applied(match applied {
+                Applied::Unknown => self.unknown(),
+                applied => applied,
+            })
+            .status(status.as_u16())
+    }
+
+    /// A redirect that is not followed.
+    pub(super) fn redirect(&self, status: StatusCode, location: &str, why: &str) -> Error {
+        Error::internal(format!(
+            "system `{}` answered {} and points to `{}`, {why}",
+            self.system(),
+            status.as_u16(),
+            cut(&self.redact(location), 300),
+        ))
+        .applied(self.unknown())
+        .status(status.as_u16())
+    }
+
+    /// The system did it, but its answer cannot be used.
+    pub(super) fn reply(&self, kind: Kind, status: StatusCode, why: impl std::fmt::Display) -> Error {
+        Error::new(kind, format!("system `{}` answered {}, but {why}", self.system(), status.as_u16()))
+            .retry(Retry::Never)
+            .applied(self.done())
+            .status(status.as_u16())
+    }
+
+    /// The answer broke off.
+    pub(super) fn cut_off(&self, error: &reqwest::Error, status: StatusCode) -> Error {
+        let retry = if self.request.effect == Effect::Read { Retry::Safe } else { Retry::Never };
+        self.reply(Kind::Unavailable, status, "its answer broke off in the middle")
+            .retry(retry)
+            .detail(self.redact(&chain(error)))
+    }
+}
+
+fn passing(kind: Kind) -> bool {
+    matches!(kind, Kind::RateLimited | Kind::Unavailable | Kind::Timeout)
+}
+
+/// What a status means unless the operation's `errors` says otherwise. A 5xx may come after the
+/// effect; a 4xx says that the request was not carried out.
+fn meaning(status: u16) -> (Kind, Retry, Applied) {
+    match status {
+        401 | 407 => (Kind::Unauthenticated, Retry::Never, Applied::No),
+        402 => (Kind::Rejected, Retry::Never, Applied::No),
+        403 | 451 => (Kind::Forbidden, Retry::Never, Applied::No),
+        404 | 410 => (Kind::NotFound, Retry::Never, Applied::No),
+        409 | 412 | 423 | 428 => (Kind::Conflict, Retry::Never, Applied::No),
+        408 => (Kind::Timeout, Retry::Safe, Applied::No),
+        425 => (Kind::Unavailable, Retry::Safe, Applied::No),
+        429 => (Kind::RateLimited, Retry::Safe, Applied::No),
+        // The request's form is the config's doing, not the caller's.
+        405 | 406 | 411 | 415 | 417 | 421 | 426 => (Kind::Internal, Retry::Never, Applied::No),
+        400..=499 => (Kind::Invalid, Retry::Never, Applied::No),
+        501 | 505 => (Kind::Internal, Retry::Never, Applied::No),
+        504 => (Kind::Timeout, Retry::Safe, Applied::Unknown),
+        500..=599 => (Kind::Unavailable, Retry::Safe, Applied::Unknown),
+        _ => (Kind::Internal, Retry::Never, Applied::Unknown),
+    }
+}
+
+/// `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3). A date in the past is "now".
+fn retry_after(headers: &HeaderMap, now: jiff::Timestamp) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<u32>() {
+        return Some(Duration::from_secs(seconds.into()));
+    }
+    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
+}
+
+/// The body of an error as a few words. A page is reduced to its title, or else its text.
+fn words(headers: &HeaderMap, body: &str) -> String {
+    let html = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"));
+    let start = body.trim_start().get(..15).unwrap_or_default().to_ascii_lowercase();
+    let text = if html || start.starts_with("<!doctype html") || start.starts_with("<html") {
+        match element(body, "title").map(plain).filter(|title| !title.trim().is_empty()) {
+            Some(title) => title,
+            None => plain(body),
+        }
+    } else {
+        body.to_owned()
+    };
+    // Control characters would garble terminals and logs.
+    let text: String = text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The text inside the first element `name`.
+fn element<'t>(html: &'t str, name: &str) -> Option<&'t str> {
+    // Lower-casing ASCII keeps all offsets.
+    let lower = html.to_ascii_lowercase();
+    let open = lower.find(&format!("<{name}"))?;
+    let start = open + lower[open..].find('>')? + 1;
+    let end = start + lower[start..].find(&format!("</{name}"))?;
+    html.get(start..end)
+}
+
+/// Text without tags, scripts and styles.
+fn plain(html: &str) -> String {
+    let mut out = String::new();
+    let mut rest = html;
+    while let Some(open) = rest.find('<') {
+        out += &rest[..open];
+        out.push(' ');
+        rest = &rest[open..];
+        let lower = rest.get(..8).unwrap_or(rest).to_ascii_lowercase();
+        let hidden = ["script", "style", "head"].into_iter().find(|name| lower[1..].starts_with(name));
+        let close = match hidden {
+            Some(name) => format!("</{name}"),
+            None if lower.starts_with("<!--") => "-->".to_owned(),
+            None => String::new(),
+        };
+        let at = rest.to_ascii_lowercase().find(&close).unwrap_or(rest.len());
+        rest = &rest[at..];
+        rest = rest.find('>').map_or("", |end| &rest[end + 1..]);
+    }
+    out += rest;
+    for (entity, letter) in
+        [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&nbsp;", " "), ("&amp;", "&")]
+    {
+        out = out.replace(entity, letter);
+    }
+    out.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// At most `max` bytes, whole letters.
+fn cut(text: &str, max: usize) -> &str {
+    if text.len() <= max { text } else { &text[..text.floor_char_boundary(max)] }
+}
+
+/// The first error of type `T` among the causes.
+fn cause<T: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&T> {
+    let mut next = error.source();
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<T>() {
+            return Some(found);
+        }
+        // `io::Error` hands on the cause of what it wraps, not what it wraps.
+        if let Some(inner) = error.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref())
+            && let Some(found) = inner.downcast_ref::<T>()
+        {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// An error and its causes, without the URL, which may hold what is secret.
+fn chain(error: &reqwest::Error) -> String {
+    let mut texts = Vec::new();
+    let mut next = error.source();
+    while let Some(error) = next {
+        let text = error.to_string();
+        if texts.last() != Some(&text) {
+            texts.push(text);
+        }
+        next = error.source();
+    }
+    if texts.is_empty() { "no more is known".to_owned() } else { texts.join(": ") }
+}
