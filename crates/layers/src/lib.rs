@@ -10,6 +10,9 @@ mod deadline;
 mod retry;
 mod trace;
 
+#[cfg(test)]
+mod tests;
+
 use renkei_core::LayersKind;
 
 /// The layers as one kind: what `config` reads `timeout` and `retry` of a system with.
