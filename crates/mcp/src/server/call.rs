@@ -39,7 +39,6 @@ impl Server {
             ));
             return Ok(record.finish(failed(busy)));
         };
-        let _cancel_when_dropped = cx.cancel.clone().drop_guard();
         let arguments =
             request.arguments.map_or_else(Value::object, |map| Value::from(serde_json::Value::Object(map)));
         let queue = context.meta.get_progress_token().map(|token| (token, Arc::new(Queue::default())));
@@ -58,6 +57,8 @@ impl Server {
             }
         };
         let (mut run, mut forward) = (pin!(run), pin!(forward));
+        // After the run, so that it is dropped before it: what the run spawned hears of the end first.
+        let _cancel = cx.cancel.clone().drop_guard();
         let mut forwarding = queue.is_some();
         let outcome = loop {
             tokio::select! {
