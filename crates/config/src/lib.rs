@@ -1,3 +1,33 @@
 //! Config files in, a checked plan out: everything that is wrong is said at once.
+//!
+//! Reading order: [`yaml`] gives trees, `files` merges them, `environment` renders what stands in
+//! `server` and `systems`, then each part is read into its type, and `plan` puts them together.
 
 pub mod yaml;
+
+mod files;
+
+mod environment;
+
+mod auth;
+mod icon;
+mod server;
+
+mod tool;
+
+mod plan;
+
+mod report;
+
+mod reference;
+mod schema;
+
+pub use auth::{ApiKeyConfig, AuthConfig, JwtAlgorithm, JwtConfig, Sha256Hex};
+pub use environment::{MAX_VALUE_FILE_BYTES, Variables};
+pub use files::MAX_FILES;
+pub use icon::IconConfig;
+pub use plan::{Kinds, Loaded, Options, Plan, load, load_with_environment};
+pub use reference::reference;
+pub use report::{Report, Style};
+pub use schema::schema;
+pub use server::{HostName, LimitsConfig, OriginName, ServerConfig, StoreConfig};

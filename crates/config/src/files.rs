@@ -1,0 +1,335 @@
+//! From paths to one merged tree: a file, several files, or the files of a folder.
+
+use std::{
+    fs::{self, File},
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use renkei_core::{
+    Diagnostic, Diagnostics, Entry, Node, NodeKind, Span,
+    diagnostic::{Source, Sources, suggest},
+};
+
+use crate::yaml;
+
+/// A config may have this many files.
+pub const MAX_FILES: usize = 1000;
+
+/// The words of the top level.
+const WORDS: [&str; 4] = ["renkei", "server", "systems", "tools"];
+/// Words of later versions.
+const LATER: [&str; 15] = [
+    "access",
+    "actions",
+    "captures",
+    "endpoints",
+    "prompts",
+    "queues",
+    "replicas",
+    "resources",
+    "schedules",
+    "streams",
+    "tests",
+    "topics",
+    "triggers",
+    "views",
+    "webhooks",
+];
+
+/// All files as one.
+#[derive(Debug)]
+pub(crate) struct Merged {
+    /// A mapping, perhaps empty.
+    pub(crate) server: Node,
+    pub(crate) systems: Vec<Entry>,
+    pub(crate) tools: Vec<Entry>,
+    /// Relative paths in the config start here.
+    pub(crate) base_dir: PathBuf,
+}
+
+/// Reads the files and unites what stands under their top-level words.
+pub(crate) fn read(paths: &[PathBuf], sources: &mut Sources, d: &mut Diagnostics) -> Merged {
+    let here = [PathBuf::from(".")];
+    let paths = if paths.is_empty() { &here } else { paths };
+    let mut out = Merged {
+        server: Node { kind: NodeKind::Map(Vec::new()), span: Span::default() },
+        systems: Vec::new(),
+        tools: Vec::new(),
+        base_dir: base_dir(&paths[0]),
+    };
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            folder(path, &mut files, sources, d);
+        } else {
+            files.push(path.clone());
+        }
+    }
+    if files.len() > MAX_FILES {
+        let message = format!("the config has {} files; the limit is {MAX_FILES}", files.len());
+        problem(&paths[0], message, "put fewer files into the folder", sources, d);
+        files.truncate(MAX_FILES);
+    }
+    let mut server = Vec::new();
+    let mut empty = true;
+    for path in &files {
+        let Some(root) = read_file(path, sources, d) else {
+            empty = false;
+            continue;
+        };
+        if matches!(root.kind, NodeKind::Null) {
+            continue;
+        }
+        empty = false;
+        merge(root, &mut server, &mut out, d);
+    }
+    if empty && !files.is_empty() {
+        let hint = "declare `systems:` and `tools:`; `renkei demo` shows an example";
+        problem(&paths[0], "the config is empty".into(), hint, sources, d);
+    }
+    if let Some(span) = server.first().map(|entry: &Entry| entry.key_span) {
+        out.server.span = span;
+    }
+    out.server.kind = NodeKind::Map(server);
+    out
+}
+
+fn base_dir(path: &Path) -> PathBuf {
+    let folder = if path.is_dir() { Some(path) } else { path.parent() };
+    folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+}
+
+/// A problem with a file as a whole: it has a name and no text.
+fn problem(path: &Path, message: String, hint: &str, sources: &mut Sources, d: &mut Diagnostics) {
+    let file = add(sources, path, String::new());
+    let span = Span { file, start: 0, end: 0 };
+    d.push(Diagnostic::error(span, message).hint(hint));
+}
+
+fn add(sources: &mut Sources, path: &Path, text: String) -> u16 {
+    sources.files.push(Source { name: path.display().to_string(), text });
+    // There are at most `MAX_FILES` files, each with at most one more entry for a problem.
+    u16::try_from(sources.files.len() - 1).unwrap_or(u16::MAX)
+}
+
+/// The `*.yaml` and `*.yml` files directly in `path`, `renkei.yaml` first, the others by name.
+/// Hidden files and tests (`*.test.yaml`) are no part of the config.
+fn folder(path: &Path, files: &mut Vec<PathBuf>, sources: &mut Sources, d: &mut Diagnostics) {
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) => {
+            return problem(
+                path,
+                format!("the folder cannot be read: {error}"),
+                "check its permissions",
+                sources,
+                d,
+            );
+        }
+    };
+    let mut found: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|file| {
+            file.file_name().and_then(|name| name.to_str()).is_some_and(is_config) && file.is_file()
+        })
+        .collect();
+    found.sort_by_key(|file| (file.file_name().is_none_or(|name| name != "renkei.yaml"), file.clone()));
+    if found.is_empty() {
+        let hint = "put a `renkei.yaml` into it, or name a file; `renkei demo` shows an example";
+        problem(path, "the folder has no `*.yaml` file".into(), hint, sources, d);
+    }
+    files.append(&mut found);
+}
+
+fn is_config(name: &str) -> bool {
+    let stem = name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml"));
+    stem.is_some_and(|stem| !stem.is_empty() && !stem.starts_with('.') && !stem.ends_with(".test"))
+}
+
+fn read_file(path: &Path, sources: &mut Sources, d: &mut Diagnostics) -> Option<Node> {
+    let mut bytes = Vec::new();
+    // One byte more than allowed shows that there is more.
+    let limit = yaml::MAX_FILE_BYTES as u64 + 1;
+    if let Err(error) = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)) {
+        let hint = match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                "check the path; without one, the files of the current folder are read"
+            }
+            _ => "check its permissions",
+        };
+        problem(path, format!("the file cannot be read: {error}"), hint, sources, d);
+        return None;
+    }
+    if bytes.len() > yaml::MAX_FILE_BYTES {
+        let message = format!("the file has more than {} bytes", yaml::MAX_FILE_BYTES);
+        problem(path, message, "split it into several files in one folder", sources, d);
+        return None;
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => {
+            let file = add(sources, path, text);
+            yaml::read(file, &sources.files[usize::from(file)].text, d)
+        }
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            problem(
+                path,
+                format!("the file is not UTF-8, from byte {at} on"),
+                "save it as UTF-8",
+                sources,
+                d,
+            );
+            None
+        }
+    }
+}
+
+fn merge(root: Node, server: &mut Vec<Entry>, out: &mut Merged, d: &mut Diagnostics) {
+    let NodeKind::Map(entries) = root.kind else {
+        d.push(
+            Diagnostic::error(root.span, format!("a config is a mapping, and this is {}", root.what()))
+                .hint("begin with `systems:` and `tools:`"),
+        );
+        return;
+    };
+    for entry in entries {
+        match &*entry.key {
+            "renkei" => version(&entry, d),
+            "server" => unite(entry, server, "the key", d),
+            "systems" => unite(entry, &mut out.systems, "the system", d),
+            "tools" => unite(entry, &mut out.tools, "the tool", d),
+            word => d.push(unknown(word, entry.key_span)),
+        }
+    }
+}
+
+fn unknown(word: &str, span: Span) -> Diagnostic {
+    if LATER.contains(&word) {
+        return Diagnostic::error(span, format!("`{word}` is not available in this version"))
+            .hint("it arrives with a later release; remove it for now");
+    }
+    let diagnostic = Diagnostic::error(span, format!("unknown key `{word}` at the top level"));
+    match suggest(word, WORDS.into_iter().chain(LATER)) {
+        Some(close) => diagnostic.hint(format!("did you mean `{close}`?")),
+        None => diagnostic.hint("allowed here: `renkei`, `server`, `systems` and `tools`"),
+    }
+}
+
+fn version(entry: &Entry, d: &mut Diagnostics) {
+    if matches!(&entry.value.kind, NodeKind::Number(number) if number.as_i64() == Some(1)) {
+        return;
+    }
+    let found = entry.value.to_value();
+    d.push(
+        Diagnostic::error(
+            entry.value.span,
+            format!("`{found}` is no version of the config language that is known here"),
+        )
+        .hint("write `renkei: 1`, or leave the line out"),
+    );
+}
+
+fn unite(entry: Entry, all: &mut Vec<Entry>, what: &str, d: &mut Diagnostics) {
+    let members = match entry.value.kind {
+        NodeKind::Map(members) => members,
+        NodeKind::Null => {
+            let message = format!("`{}` is empty", entry.key);
+            return d.push(Diagnostic::warning(entry.key_span, message).hint("remove the line, or fill it"));
+        }
+        _ => {
+            let message = format!("`{}` is a mapping, and this is {}", entry.key, entry.value.what());
+            return d.push(
+                Diagnostic::error(entry.value.span, message).hint("write one `name: …` a line under it"),
+            );
+        }
+    };
+    for member in members {
+        match all.iter().find(|other| other.key == member.key) {
+            None => all.push(member),
+            Some(first) => d.push(
+                Diagnostic::error(member.key_span, format!("{what} `{}` is there twice", member.key))
+                    .label("again here")
+                    .related(first.key_span, "first here")
+                    .hint("remove or rename one of them"),
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        folder
+    }
+
+    fn run(paths: &[PathBuf]) -> (Merged, Vec<String>) {
+        let (mut sources, mut d) = (Sources::default(), Diagnostics::default());
+        let merged = read(paths, &mut sources, &mut d);
+        (merged, d.iter().map(|x| x.message.clone()).collect())
+    }
+
+    #[test]
+    fn a_folder_is_one_config() {
+        let folder = write(&[
+            ("b.yaml", "systems: { b: 1 }\nserver: { title: x }"),
+            ("a.yml", "systems: { a: 1 }"),
+            ("renkei.yaml", "renkei: 1\nserver: { name: x }\nsystems: { z: 1 }"),
+            ("a.test.yaml", "nonsense: ["),
+            (".hidden.yaml", "nonsense: ["),
+            ("notes.txt", "nonsense: ["),
+            ("empty.yaml", "# nothing yet\n"),
+        ]);
+        let (merged, problems) = run(&[folder.path().to_owned()]);
+        assert_eq!(problems, Vec::<String>::new());
+        let names: Vec<&str> = merged.systems.iter().map(|entry| &*entry.key).collect();
+        assert_eq!(names, ["z", "a", "b"]);
+        assert_eq!(merged.server.as_map().unwrap().len(), 2);
+        assert_eq!(merged.base_dir, folder.path());
+    }
+
+    #[test]
+    fn files_add_up_and_names_are_unique() {
+        let folder = write(&[
+            ("1.yaml", "server: { name: x }\ntools: { t: 1 }"),
+            ("2.yaml", "server: { name: y }\ntools: { t: 2 }\nsystem: {}\nqueues: {}\nrenkei: 2"),
+            ("3.yaml", "- a"),
+            ("4.yaml", "tools:\nsystems: []"),
+        ]);
+        let path = |name: &str| folder.path().join(name);
+        let (merged, problems) =
+            run(&[path("1.yaml"), path("2.yaml"), path("3.yaml"), path("4.yaml"), path("no.yaml")]);
+        assert_eq!(merged.base_dir, folder.path());
+        assert_eq!(
+            problems,
+            [
+                "the key `name` is there twice",
+                "the tool `t` is there twice",
+                "unknown key `system` at the top level",
+                "`queues` is not available in this version",
+                "`2` is no version of the config language that is known here",
+                "a config is a mapping, and this is a list",
+                "`tools` is empty",
+                "`systems` is a mapping, and this is a list",
+                "the file cannot be read: No such file or directory (os error 2)",
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_to_read_is_said() {
+        let folder = write(&[("a.txt", "")]);
+        assert_eq!(run(&[folder.path().to_owned()]).1, ["the folder has no `*.yaml` file"]);
+        let folder = write(&[("a.yaml", "# soon\n")]);
+        assert_eq!(run(&[folder.path().to_owned()]).1, ["the config is empty"]);
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.yaml"), b"a: \xff").unwrap();
+        assert_eq!(run(&[folder.path().to_owned()]).1, ["the file is not UTF-8, from byte 3 on"]);
+    }
+}

@@ -1,0 +1,338 @@
+//! The whole config, checked: what `serve` starts from.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use indexmap::IndexMap;
+use renkei_core::{
+    ConnectContext, Connection, ConnectorKind, Definitions, Diagnostic, Diagnostics, Entry, Error, FromNode,
+    LayersKind, Node, NodeKind, PatternKind, PreparedOp, Result, System,
+    connector::SystemPlan,
+    diagnostic::{Sources, suggest},
+    template::Names,
+    tool::ToolPlan,
+};
+
+use crate::{
+    environment::{self, Environment, Part, Variables},
+    files,
+    report::Report,
+    server::ServerConfig,
+    tool,
+};
+
+/// Everything that a config may name.
+#[derive(Clone, Copy)]
+pub struct Kinds<'a> {
+    pub connectors: &'a [&'a dyn ConnectorKind],
+    pub patterns: &'a [&'a dyn PatternKind],
+    pub layers: &'a dyn LayersKind,
+}
+
+impl std::fmt::Debug for Kinds<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kinds")
+            .field("connectors", &self.connectors.iter().map(|kind| kind.name()).collect::<Vec<_>>())
+            .field("patterns", &self.patterns.iter().map(|kind| kind.name()).collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a config is read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Whether values of the environment may be missing: for machines without the secrets. They count as
+    /// some fitting value then, and the plan is good for checking only.
+    pub no_env: bool,
+}
+
+/// A config in which everything is checked and nothing is connected.
+#[derive(Debug)]
+pub struct Plan {
+    pub server: ServerConfig,
+    pub systems: IndexMap<Arc<str>, SystemPlan>,
+    pub tools: Vec<ToolPlan>,
+    /// Relative paths in the config start here: the folder of the (first) config file.
+    pub base_dir: PathBuf,
+}
+
+/// A plan, and what is worth a warning.
+#[derive(Debug)]
+pub struct Loaded {
+    pub plan: Plan,
+    pub report: Report,
+}
+
+/// Systems of later versions.
+const LATER_CONNECTORS: [&str; 13] = [
+    "amqp", "files", "graphql", "grpc", "kafka", "mcp", "mqtt", "mysql", "nats", "postgres", "rabbitmq",
+    "redis", "s3",
+];
+/// Layers of later versions.
+const LATER_LAYERS: [&str; 3] = ["breaker", "cache", "limit"];
+
+/// Reads the config at `paths`: files, folders, or the current folder if there are none. The report holds
+/// everything that is wrong, not only the first problem.
+///
+/// # Errors
+/// The report, if it has an error.
+pub fn load(paths: &[PathBuf], kinds: &Kinds<'_>, options: &Options) -> Result<Loaded, Report> {
+    load_with_environment(paths, kinds, options, &environment::of_process)
+}
+
+/// [`load`] with other environment variables than the process's.
+///
+/// # Errors
+/// The report, if it has an error.
+pub fn load_with_environment(
+    paths: &[PathBuf],
+    kinds: &Kinds<'_>,
+    options: &Options,
+    variables: Variables<'_>,
+) -> Result<Loaded, Report> {
+    let (mut sources, mut diagnostics) = (Sources::default(), Diagnostics::default());
+    let d = &mut diagnostics;
+    let merged = files::read(paths, &mut sources, d);
+    let mut environment = Environment::new(variables, &merged.base_dir, options.no_env);
+    let server = environment.render(&merged.server, Part::Server, d);
+    let server = ServerConfig::from_node(&server, d).unwrap_or_default();
+
+    let mut systems = IndexMap::new();
+    for entry in &merged.systems {
+        check_system_name(entry, d);
+        let value = environment.render(&entry.value, Part::System, d);
+        let system = system(&Entry { value, ..entry.clone() }, kinds, d);
+        systems.insert(entry.key.clone(), system);
+    }
+    let (tracked, used) = track(&systems);
+    let tools: Vec<ToolPlan> =
+        merged.tools.iter().filter_map(|entry| tool::read(entry, &tracked, kinds.patterns, d)).collect();
+    drop(tracked);
+    if !d.has_errors() {
+        // With an error, a tool that uses the system may be missing.
+        warn_of_unused(&merged.systems, &used, d);
+        warn_of_slow_tools(&server, &tools, &merged.tools, d);
+    }
+    if merged.tools.is_empty() && !d.has_errors() {
+        let span = merged.systems.first().map_or(merged.server.span, |entry| entry.key_span);
+        d.push(
+            Diagnostic::warning(span, "the config has no tools, so clients would see an empty list")
+                .hint("add `tools:`; `renkei demo` shows an example"),
+        );
+    }
+    let report = Report::new(diagnostics, sources);
+    if report.has_errors() {
+        return Err(report);
+    }
+    let plan = Plan { server, systems, tools, base_dir: merged.base_dir };
+    Ok(Loaded { plan, report })
+}
+
+/// Whether a name may be a `$name` in templates.
+fn is_word(name: &str) -> bool {
+    let mut letters = name.bytes();
+    let head = letters.next().is_some_and(|byte| matches!(byte, b'a'..=b'z' | b'_'));
+    head && name.len() <= 64 && letters.all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+}
+
+fn check_system_name(entry: &Entry, d: &mut Diagnostics) {
+    if is_word(&entry.key) {
+        return;
+    }
+    let mut better: String = entry
+        .key
+        .chars()
+        .map(|letter| letter.to_ascii_lowercase())
+        .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' })
+        .take(64)
+        .collect();
+    if !is_word(&better) {
+        better = "orders".into();
+    }
+    d.push(
+        Diagnostic::error(entry.key_span, format!("`{}` cannot be the name of a system", entry.key)).hint(format!(
+            "a name has 1 to 64 lower-case letters, digits and `_`, and does not begin with a digit: `{better}`"
+        )),
+    );
+}
+
+/// Reads one system. What is wrong makes a system that takes every operation, so that its tools are
+/// checked as far as possible and nothing is reported twice.
+fn system(entry: &Entry, kinds: &Kinds<'_>, d: &mut Diagnostics) -> SystemPlan {
+    let broken =
+        |layers| SystemPlan { name: entry.key.clone(), kind: "broken", system: Arc::new(Broken), layers };
+    let layers = kinds.layers.read(&entry.value, d);
+    let NodeKind::Map(members) = &entry.value.kind else {
+        if !matches!(entry.value.kind, NodeKind::Unknown) {
+            let names: Vec<String> =
+                kinds.connectors.iter().map(|kind| format!("`{}`", kind.name())).collect();
+            let message = format!("the system `{}` is {}, not a mapping", entry.key, entry.value.what());
+            d.push(
+                Diagnostic::error(entry.key_span, message)
+                    .hint(format!("say what kind of system it is: {}", names.join(", "))),
+            );
+        }
+        return broken(layers);
+    };
+    match connector(entry, members, kinds, d) {
+        Some((kind, node)) => match kind.read(&entry.key, node, d) {
+            Some(system) => SystemPlan { name: entry.key.clone(), kind: kind.name(), system, layers },
+            None => broken(layers),
+        },
+        None => broken(layers),
+    }
+}
+
+/// The only key that names a connector. Other keys belong to the layers.
+fn connector<'k, 'n>(
+    entry: &Entry,
+    members: &'n [Entry],
+    kinds: &Kinds<'k>,
+    d: &mut Diagnostics,
+) -> Option<(&'k dyn ConnectorKind, &'n Node)> {
+    let of_layers: Vec<&str> =
+        kinds.layers.properties(&mut Definitions::default()).into_iter().map(|(name, _)| name).collect();
+    let connectors: Vec<&str> = kinds.connectors.iter().map(|kind| kind.name()).collect();
+    let mut chosen: Option<(&Entry, &dyn ConnectorKind)> = None;
+    let (mut good, mut explained) = (true, false);
+    for member in members {
+        let key = &*member.key;
+        if let Some(kind) = kinds.connectors.iter().find(|kind| kind.name() == key) {
+            match chosen {
+                None => chosen = Some((member, *kind)),
+                Some((first, _)) => {
+                    good = false;
+                    d.push(
+                        Diagnostic::error(
+                            member.key_span,
+                            format!("the system `{}` is two things at once", entry.key),
+                        )
+                        .related(first.key_span, "the first one")
+                        .hint(format!("keep one of `{}` and `{key}`, or make two systems", first.key)),
+                    );
+                }
+            }
+        } else if !of_layers.contains(&key) {
+            explained = true;
+            d.push(unknown_in_system(member, &connectors, &of_layers));
+        }
+    }
+    match chosen {
+        Some((member, kind)) if good => return Some((kind, &member.value)),
+        None if !explained => {
+            let names: Vec<String> = connectors.iter().map(|name| format!("`{name}`")).collect();
+            d.push(
+                Diagnostic::error(
+                    entry.key_span,
+                    format!("the system `{}` does not say what it is", entry.key),
+                )
+                .hint(format!("add one of {}", names.join(", "))),
+            );
+        }
+        _ => {}
+    }
+    None
+}
+
+fn unknown_in_system(member: &Entry, connectors: &[&str], of_layers: &[&str]) -> Diagnostic {
+    let key = &*member.key;
+    if LATER_CONNECTORS.contains(&key) || LATER_LAYERS.contains(&key) {
+        return Diagnostic::error(member.key_span, format!("`{key}` is not available in this version"))
+            .hint("it arrives with a later release; remove it for now");
+    }
+    let diagnostic = Diagnostic::error(member.key_span, format!("unknown key `{key}` in a system"));
+    let all = || connectors.iter().chain(of_layers).copied();
+    match suggest(key, all()) {
+        Some(close) => diagnostic.hint(format!("did you mean `{close}`?")),
+        None => {
+            let all: Vec<String> = all().map(|key| format!("`{key}`")).collect();
+            diagnostic.hint(format!(
+                "allowed here: {}; what is the connector's own stands under its key",
+                all.join(", ")
+            ))
+        }
+    }
+}
+
+/// Which systems a tool uses, so far.
+type Used = IndexMap<Arc<str>, Arc<AtomicBool>>;
+
+/// The systems as tools see them while they are read, and which of them are used.
+fn track(systems: &IndexMap<Arc<str>, SystemPlan>) -> (IndexMap<Arc<str>, SystemPlan>, Used) {
+    let mut used = IndexMap::new();
+    let tracked = systems
+        .iter()
+        .map(|(name, plan)| {
+            let flag = Arc::new(AtomicBool::new(false));
+            used.insert(name.clone(), flag.clone());
+            let system = Arc::new(Tracked { inner: plan.system.clone(), used: flag });
+            (name.clone(), SystemPlan { system, ..plan.clone() })
+        })
+        .collect();
+    (tracked, used)
+}
+
+fn warn_of_unused(entries: &[Entry], used: &Used, d: &mut Diagnostics) {
+    for entry in entries {
+        if used.get(&entry.key).is_some_and(|flag| !flag.load(Ordering::Relaxed)) {
+            d.push(
+                Diagnostic::warning(entry.key_span, format!("no tool uses the system `{}`", entry.key))
+                    .hint("remove it, or call it: `call: { … }`"),
+            );
+        }
+    }
+}
+
+fn warn_of_slow_tools(server: &ServerConfig, tools: &[ToolPlan], entries: &[Entry], d: &mut Diagnostics) {
+    let idle = server.limits.session_idle;
+    for tool in tools.iter().filter(|tool| tool.timeout.is_some_and(|timeout| timeout > idle)) {
+        let span =
+            entries.iter().find(|entry| entry.key == tool.name).and_then(|entry| entry.value.get("timeout"));
+        let message =
+            format!("a call of `{}` may take longer than an older client's session lives", tool.name);
+        d.push(
+            Diagnostic::warning(span.map(|node| node.span).unwrap_or_default(), message)
+                .hint("raise `server.limits.session_idle`"),
+        );
+    }
+}
+
+/// Notes that a tool uses a system.
+#[derive(Debug)]
+struct Tracked {
+    inner: Arc<dyn System>,
+    used: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl System for Tracked {
+    fn prepare(&self, op: &Node, names: &Names<'_>, d: &mut Diagnostics) -> Option<PreparedOp> {
+        self.used.store(true, Ordering::Relaxed);
+        self.inner.prepare(op, names, d)
+    }
+
+    async fn connect(&self, cx: &ConnectContext) -> Result<Connection> {
+        self.inner.connect(cx).await
+    }
+}
+
+/// Stands for a system whose config is wrong, which was reported. It never gets into a plan.
+#[derive(Debug)]
+struct Broken;
+
+#[async_trait]
+impl System for Broken {
+    fn prepare(&self, _: &Node, _: &Names<'_>, _: &mut Diagnostics) -> Option<PreparedOp> {
+        None
+    }
+
+    async fn connect(&self, _: &ConnectContext) -> Result<Connection> {
+        Err(Error::internal("connect to a system whose config is wrong"))
+    }
+}

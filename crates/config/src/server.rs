@@ -1,0 +1,315 @@
+//! `server:` – how this process is reached, by whom, and what it gives at most.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use renkei_core::{
+    Definitions, Diagnostic, Diagnostics, FromNode, Node, NodeKind, Schema, Secret, Value,
+    read::{Bytes, Spanned, wrong},
+};
+use renkei_derive::FromNode;
+use url::Url;
+
+use crate::{auth::AuthConfig, icon::IconConfig};
+
+/// How this server is reached, by whom, and what it gives at most. May use `${env.X}` and
+/// `${file["path"]}`; they are read once, at start.
+#[derive(Clone, Debug, FromNode)]
+#[config(check = check_server)]
+pub struct ServerConfig {
+    /// The name that clients see.
+    #[config(default = "renkei")]
+    pub name: String,
+
+    /// A name for people to read.
+    pub title: Option<String>,
+
+    /// The version that clients see; Renkei's own if left out.
+    pub version: Option<String>,
+
+    /// For the model: what the server is for, and how its tools go together.
+    pub instructions: Option<String>,
+
+    /// Pictures for clients to show.
+    #[config(default)]
+    pub icons: Vec<IconConfig>,
+
+    /// The address to listen on: an IP address and a port. MCP is at `/mcp`. An address that is not
+    /// loopback needs `hosts` or `public_url`, and should have `auth`.
+    #[config(default = "127.0.0.1:8383")]
+    pub listen: SocketAddr,
+
+    /// Where durable data is kept: `sqlite:PATH` (relative to the config's folder) or `postgres://…`. This
+    /// version checks it and keeps nothing yet.
+    #[config(default = "sqlite:renkei.db")]
+    pub store: StoreConfig,
+
+    /// The URL under which clients reach this server, if it stands behind a proxy: its host is allowed
+    /// in `Host`, its origin in `Origin`.
+    pub public_url: Option<Url>,
+
+    /// Hosts that requests may name in `Host`, each with a port or any: `shop.example.com`. Loopback
+    /// names are always allowed on a loopback address. This keeps web pages of others out (DNS rebinding).
+    #[config(default)]
+    pub hosts: Vec<HostName>,
+
+    /// Origins of web pages that may call this server: `https://app.example.com`.
+    #[config(default)]
+    pub origins: Vec<OriginName>,
+
+    /// Who may call. Without it, everybody who reaches the address, as `anonymous`.
+    pub auth: Option<AuthConfig>,
+
+    /// What the server takes and gives at most.
+    #[config(default)]
+    pub limits: LimitsConfig,
+}
+
+/// What the server takes and gives at most.
+#[derive(Clone, Debug, FromNode)]
+#[config(check = check_limits)]
+pub struct LimitsConfig {
+    /// The body of one request.
+    #[config(default = "4MB")]
+    pub request_body: Bytes,
+
+    /// How long a client may pause while it sends a body.
+    #[config(default = "30s")]
+    pub body_pause: Duration,
+
+    /// The headers of one request, and the time that they may take.
+    #[config(default = "32KiB")]
+    pub request_headers: Bytes,
+
+    /// How long the headers of a request may take, and how long a connection may be idle.
+    #[config(default = "30s")]
+    pub header_time: Duration,
+
+    /// How long a client may take nothing of a response that is ready for it.
+    #[config(default = "60s")]
+    pub write_pause: Duration,
+
+    /// Connections at once; more wait.
+    #[config(default = 4096)]
+    pub connections: usize,
+
+    /// Calls that run at once, over all clients; one more is refused.
+    #[config(default = 256)]
+    pub concurrent_calls: usize,
+
+    /// How long a call of a tool may take, unless the tool says otherwise.
+    #[config(default = "60s")]
+    pub tool_timeout: Duration,
+
+    /// The result of one call; a larger one is an error that says so.
+    #[config(default = "4MB")]
+    pub result_bytes: Bytes,
+
+    /// Sessions of clients that speak MCP before 2026-07-28. One more takes the place of the one that is
+    /// idle longest.
+    #[config(default = 1000)]
+    pub sessions: usize,
+
+    /// Such a session ends after so long without a message.
+    #[config(default = "30m")]
+    pub session_idle: Duration,
+
+    /// How long calls under way may take once the server is told to stop.
+    #[config(default = "20s")]
+    pub drain: Duration,
+}
+
+/// Where durable data is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreConfig {
+    /// A database file of this machine.
+    Sqlite(PathBuf),
+    /// The URL of a PostgreSQL database; it may hold a password.
+    Postgres(Secret),
+}
+
+/// A host, with a port or any: `shop.example.com`, `[::1]:8383`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostName(pub String);
+
+/// Scheme, host and port of web pages: `https://app.example.com`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginName(pub String);
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        let empty = Node { kind: NodeKind::Map(Vec::new()), span: renkei_core::Span::default() };
+        Self::from_node(&empty, &mut Diagnostics::default()).expect("every limit has a default")
+    }
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        let empty = Node { kind: NodeKind::Map(Vec::new()), span: renkei_core::Span::default() };
+        Self::from_node(&empty, &mut Diagnostics::default()).expect("every key has a default or is optional")
+    }
+}
+
+fn check_server(server: &ServerConfig, node: &Node, d: &mut Diagnostics) {
+    let place = |key: &str| node.get(key).map_or(node.span, |value| value.span);
+    if server.name.is_empty() {
+        d.push(
+            Diagnostic::error(place("name"), "the name is empty")
+                .hint("give the server a short name, such as `shop`"),
+        );
+    }
+    if let Some(url) = &server.public_url
+        && (!matches!(url.scheme(), "http" | "https") || url.host_str().is_none() || url.query().is_some())
+    {
+        d.push(
+            Diagnostic::error(place("public_url"), "this is not the URL of a server")
+                .hint("write `https://host` or `https://host/path`, without a query"),
+        );
+    }
+    if server.listen.ip().is_loopback() {
+        return;
+    }
+    if server.hosts.is_empty() && server.public_url.is_none() {
+        d.push(
+            Diagnostic::error(
+                place("listen"),
+                "an address that others can reach needs the names under which they reach it",
+            )
+            .hint("add `public_url: https://…` or `hosts: [name.example.com]`; a request with another `Host` is refused"),
+        );
+    }
+    if server.auth.is_none() {
+        d.push(
+            Diagnostic::warning(place("listen"), "everybody who reaches this address can call every tool")
+                .hint(
+                    "add `auth:` with `api_keys` or `jwt`; `auth: { anonymous: true }` says that it is meant",
+                ),
+        );
+    }
+}
+
+fn check_limits(limits: &LimitsConfig, node: &Node, d: &mut Diagnostics) {
+    let positive = [
+        ("connections", limits.connections > 0),
+        ("concurrent_calls", limits.concurrent_calls > 0),
+        ("sessions", limits.sessions > 0),
+        ("request_body", limits.request_body.0 > 0),
+        ("request_headers", limits.request_headers.0 > 0),
+        ("result_bytes", limits.result_bytes.0 > 0),
+        ("tool_timeout", !limits.tool_timeout.is_zero()),
+        ("header_time", !limits.header_time.is_zero()),
+        ("body_pause", !limits.body_pause.is_zero()),
+        ("write_pause", !limits.write_pause.is_zero()),
+        ("session_idle", !limits.session_idle.is_zero()),
+    ];
+    for (key, _) in positive.into_iter().filter(|(_, good)| !good) {
+        let span = node.get(key).map_or(node.span, |value| value.span);
+        let message = format!("the limit `{key}` is zero, so nothing would get through");
+        d.push(Diagnostic::error(span, message).hint("raise it, or leave it out for its default"));
+    }
+    if limits.session_idle < limits.tool_timeout {
+        let span =
+            node.get("session_idle").or(node.get("tool_timeout")).map_or(node.span, |value| value.span);
+        d.push(
+            Diagnostic::error(
+                span,
+                "`session_idle` is shorter than `tool_timeout`: a session would end during a call",
+            )
+            .hint("raise `session_idle`"),
+        );
+    }
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        StoreConfig::Sqlite("renkei.db".into())
+    }
+}
+
+impl FromNode for StoreConfig {
+    fn from_node(node: &Node, d: &mut Diagnostics) -> Option<Self> {
+        let text = match &node.kind {
+            NodeKind::Unknown => return Some(StoreConfig::default()),
+            NodeKind::String(text) => &text.value,
+            _ => return wrong(node, "a store such as `sqlite:renkei.db` or `postgres://…`", d),
+        };
+        if let Some(path) = text.strip_prefix("sqlite:")
+            && !path.trim_start_matches('/').is_empty()
+        {
+            return Some(StoreConfig::Sqlite(path.into()));
+        }
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return match Url::parse(text) {
+                Ok(url) if url.host_str().is_some() => Some(StoreConfig::Postgres(Secret::new(text.clone()))),
+                _ => {
+                    d.push(
+                        Diagnostic::error(node.span, "this is not the URL of a PostgreSQL database")
+                            .hint("write `postgres://user:password@host:5432/database`"),
+                    );
+                    None
+                }
+            };
+        }
+        d.push(Diagnostic::error(node.span, "this is not a store").hint(
+            "write `sqlite:PATH`, such as `sqlite:renkei.db`, or `postgres://user:password@host/database`",
+        ));
+        None
+    }
+
+    fn schema(_: &mut Definitions) -> Schema {
+        Value::from([("type", "string"), ("pattern", "^(sqlite:.+|postgres(ql)?://.+)$")])
+    }
+}
+
+impl FromNode for HostName {
+    fn from_node(node: &Node, d: &mut Diagnostics) -> Option<Self> {
+        let text = Spanned::<String>::from_node(node, d)?.value;
+        if matches!(node.kind, NodeKind::Unknown) {
+            return Some(HostName(text));
+        }
+        // A URL with nothing but this host reads the same host again.
+        let plain = !text.contains(['/', '@', '?', '#', ' ', '*']);
+        let url = Url::parse(&format!("http://{text}/")).ok().filter(|url| plain && url.host_str().is_some());
+        if url.is_none() {
+            let hint = match text.split_once("://") {
+                Some((_, rest)) => {
+                    format!("write only the host: `{}`", rest.split('/').next().unwrap_or(rest))
+                }
+                None => "write a host, with a port if you want: `shop.example.com`, `shop.example.com:8443`"
+                    .into(),
+            };
+            d.push(Diagnostic::error(node.span, format!("`{text}` is not a host")).hint(hint));
+            return None;
+        }
+        Some(HostName(text))
+    }
+
+    fn schema(defs: &mut Definitions) -> Schema {
+        String::schema(defs)
+    }
+}
+
+impl FromNode for OriginName {
+    fn from_node(node: &Node, d: &mut Diagnostics) -> Option<Self> {
+        let text = String::from_node(node, d)?;
+        if matches!(node.kind, NodeKind::Unknown) {
+            return Some(OriginName(text));
+        }
+        let rest = text.split_once("://").map_or("", |(_, rest)| rest);
+        let url = Url::parse(&text).ok().filter(|url| {
+            matches!(url.scheme(), "http" | "https")
+                && !rest.is_empty()
+                && !rest.contains(['/', '?', '#', '@'])
+        });
+        if url.is_none() {
+            d.push(Diagnostic::error(node.span, format!("`{text}` is not the origin of a web page")).hint(
+                "write scheme and host, without a path: `https://app.example.com`, `http://localhost:6274`",
+            ));
+            return None;
+        }
+        Some(OriginName(text))
+    }
+
+    fn schema(_: &mut Definitions) -> Schema {
+        Value::from([("type", "string"), ("pattern", "^https?://[^/?#@]+$")])
+    }
+}

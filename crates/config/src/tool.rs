@@ -1,0 +1,347 @@
+//! `tools:` – what the agent sees, and the one action behind each.
+
+mod content;
+mod input;
+mod json_schema;
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use indexmap::IndexMap;
+use renkei_core::{
+    ActionContext, Diagnostic, Diagnostics, Entry, FromNode, Node, NodeKind, Pattern, PatternKind, Span,
+    Tree, Value,
+    connector::SystemPlan,
+    diagnostic::suggest,
+    template::Names,
+    tool::{Annotations, ToolPlan},
+};
+use renkei_derive::FromNode;
+
+use self::{content::ContentConfig, input::Input};
+use crate::icon::IconConfig;
+
+/// A tool as MCP clients see it, and the one action behind it.
+#[derive(Clone, Debug, FromNode)]
+pub(crate) struct ToolConfig {
+    /// For the model: what the tool does, when to use it, what comes back.
+    description: String,
+
+    /// A name for people to read.
+    title: Option<String>,
+
+    /// The arguments: a name and its type each. Others are refused.
+    input: Option<Input>,
+
+    /// The arguments as a whole JSON Schema 2020-12 of type `object`, instead of `input`.
+    input_schema: Option<Node>,
+
+    /// Shapes the result. Its templates see the input as `.`, and what the action gave as `$result` and
+    /// `$result_meta`. Without it, the result is what the action gave.
+    output: Option<Node>,
+
+    /// The JSON Schema 2020-12 of the result. A result that does not fit is an error.
+    output_schema: Option<Node>,
+
+    /// The parts of the result for the model, instead of the result as text.
+    content: Option<Vec<ContentConfig>>,
+
+    /// Hints for clients. What is not said here follows from the action.
+    #[config(default)]
+    annotations: AnnotationsConfig,
+
+    /// Pictures for clients to show.
+    #[config(default)]
+    icons: Vec<IconConfig>,
+
+    /// How long a whole call may take; `server.limits.tool_timeout` if left out.
+    timeout: Option<Duration>,
+}
+
+/// Hints for clients; nothing is allowed or refused because of them.
+#[derive(Clone, Debug, Default, FromNode)]
+struct AnnotationsConfig {
+    /// Whether it changes nothing.
+    read_only: Option<bool>,
+    /// Whether it may remove or overwrite something.
+    destructive: Option<bool>,
+    /// Whether a second call with the same arguments changes nothing more.
+    idempotent: Option<bool>,
+    /// Whether it reaches systems outside of this machine.
+    open_world: Option<bool>,
+}
+
+/// The keys of [`ToolConfig`].
+const KEYS: [&str; 10] = [
+    "description",
+    "title",
+    "input",
+    "input_schema",
+    "output",
+    "output_schema",
+    "content",
+    "annotations",
+    "icons",
+    "timeout",
+];
+/// Keys of later versions.
+const LATER: [&str; 18] = [
+    "aggregate",
+    "ask",
+    "cache",
+    "choose",
+    "enqueue",
+    "fallback",
+    "for_each",
+    "parallel",
+    "pipeline",
+    "publish",
+    "race",
+    "run",
+    "saga",
+    "scatter",
+    "switch",
+    "task",
+    "transaction",
+    "with",
+];
+
+/// Reads one tool. Nothing, with diagnostics, if something is wrong.
+pub(crate) fn read(
+    entry: &Entry,
+    systems: &IndexMap<Arc<str>, SystemPlan>,
+    patterns: &[&dyn PatternKind],
+    d: &mut Diagnostics,
+) -> Option<ToolPlan> {
+    check_name(entry, d);
+    let NodeKind::Map(members) = &entry.value.kind else {
+        d.push(
+            Diagnostic::error(
+                entry.key_span,
+                format!("the tool `{}` is {}, not a mapping", entry.key, entry.value.what()),
+            )
+            .hint("give it a `description` and a `call`"),
+        );
+        return None;
+    };
+    check_keys(members, patterns, d);
+    let config = ToolConfig::from_node(&generic_part(entry, members), d);
+    let input_schema = input_schema(config.as_ref(), d);
+    let vars = ["caller", "now", "run", "key"].map(Cow::Borrowed);
+    let names = Names { input: input_schema.as_ref(), vars: vars.into(), environment: false };
+    let action = action(entry, members, systems, patterns, names.clone(), d);
+    let mut names = names;
+    names.vars.extend(["result", "result_meta"].map(Cow::Borrowed));
+    let config = config?;
+    check_texts(&config, &entry.value, d);
+    let output = config.output.as_ref().map(|node| Tree::read(node, &names, d));
+    let content = config.content.map(|parts| content::read(parts, &names, d));
+    let output_schema = config.output_schema.as_ref().map(|node| schema_of(node, d));
+    check_timeout(config.timeout, &entry.value, d);
+    let annotations = config.annotations;
+    check_annotations(&annotations, &entry.value, d);
+    Some(ToolPlan {
+        name: entry.key.clone(),
+        title: config.title,
+        description: config.description,
+        output_schema: absent_or(output_schema)?,
+        annotations: Annotations {
+            read_only: annotations.read_only,
+            destructive: annotations.destructive,
+            idempotent: annotations.idempotent,
+            open_world: annotations.open_world,
+        },
+        icons: config.icons.into_iter().map(Into::into).collect(),
+        action: action?,
+        output: absent_or(output)?,
+        content: absent_or(content)?,
+        timeout: config.timeout,
+        input_schema: input_schema?,
+    })
+}
+
+/// `None` where something is there and wrong.
+fn absent_or<T>(read: Option<Option<T>>) -> Option<Option<T>> {
+    match read {
+        Some(None) => None,
+        Some(some) => Some(some),
+        None => Some(None),
+    }
+}
+
+/// What MCP allows: 1 to 128 letters, digits, `_`, `-` and `.`.
+fn check_name(entry: &Entry, d: &mut Diagnostics) {
+    let name = &entry.key;
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    if name.is_empty() || name.len() > 128 || !name.bytes().all(allowed) {
+        d.push(
+            Diagnostic::error(entry.key_span, format!("`{name}` cannot be the name of a tool"))
+                .hint("a name has 1 to 128 letters, digits, `_`, `-` and `.`; what people read is `title`"),
+        );
+    }
+}
+
+fn check_keys(members: &[Entry], patterns: &[&dyn PatternKind], d: &mut Diagnostics) {
+    let pattern_names = || patterns.iter().map(|pattern| pattern.name());
+    for member in members {
+        let key = &*member.key;
+        if KEYS.contains(&key) || pattern_names().any(|name| name == key) {
+            continue;
+        }
+        if LATER.contains(&key) {
+            d.push(
+                Diagnostic::error(member.key_span, format!("`{key}` is not available in this version"))
+                    .hint("it arrives with a later release; remove it for now"),
+            );
+            continue;
+        }
+        let diagnostic = Diagnostic::error(member.key_span, format!("unknown key `{key}` in a tool"));
+        d.push(match suggest(key, KEYS.into_iter().chain(pattern_names())) {
+            Some(close) => diagnostic.hint(format!("did you mean `{close}`?")),
+            None => {
+                let all: Vec<String> =
+                    KEYS.into_iter().chain(pattern_names()).map(|key| format!("`{key}`")).collect();
+                diagnostic.hint(format!("allowed here: {}", all.join(", ")))
+            }
+        });
+    }
+}
+
+/// The tool without its action and without what was refused already. It stands where the name stands,
+/// so that a missing key is shown there.
+fn generic_part(entry: &Entry, members: &[Entry]) -> Node {
+    let members = members.iter().filter(|member| KEYS.contains(&&*member.key)).cloned().collect();
+    Node { kind: NodeKind::Map(members), span: entry.key_span }
+}
+
+/// The action under the only key that names a pattern.
+fn action(
+    entry: &Entry,
+    members: &[Entry],
+    systems: &IndexMap<Arc<str>, SystemPlan>,
+    patterns: &[&dyn PatternKind],
+    names: Names<'_>,
+    d: &mut Diagnostics,
+) -> Option<Arc<dyn Pattern>> {
+    let mut chosen: Option<(&Entry, &dyn PatternKind)> = None;
+    let mut alone = true;
+    for member in members {
+        let Some(pattern) = patterns.iter().find(|pattern| *pattern.name() == *member.key) else { continue };
+        match chosen {
+            None => chosen = Some((member, *pattern)),
+            Some((first, _)) => {
+                alone = false;
+                d.push(
+                    Diagnostic::error(member.key_span, format!("the tool `{}` has two actions", entry.key))
+                        .label("the second one")
+                        .related(first.key_span, "the first one")
+                        .hint(format!("keep one of `{}` and `{}`, or make two tools", first.key, member.key)),
+                );
+            }
+        }
+    }
+    let Some((member, pattern)) = chosen.filter(|_| alone) else {
+        // An action of a later version was reported already.
+        if alone && !members.iter().any(|member| LATER.contains(&&*member.key)) {
+            let choices: Vec<String> =
+                patterns.iter().map(|pattern| format!("`{}`", pattern.name())).collect();
+            d.push(
+                Diagnostic::error(entry.key_span, format!("the tool `{}` does nothing", entry.key))
+                    .label("no action")
+                    .hint(format!("add its action: {}", choices.join(", "))),
+            );
+        }
+        return None;
+    };
+    let mut cx = ActionContext { systems, patterns, names, diagnostics: d };
+    pattern.read(&member.value, &mut cx)
+}
+
+fn input_schema(config: Option<&ToolConfig>, d: &mut Diagnostics) -> Option<Value> {
+    let config = config?;
+    match (&config.input, &config.input_schema) {
+        (None, None) => Some(input::none()),
+        (Some(Input(node)), None) => input::read(node, d),
+        (None, Some(node)) => {
+            let schema = schema_of(node, d)?;
+            if schema.get("type").and_then(Value::as_str) != Some("object") {
+                d.push(
+                    Diagnostic::error(node.span, "the arguments of a tool are an object")
+                        .hint("add `type: object` to the schema"),
+                );
+                return None;
+            }
+            Some(schema)
+        }
+        (Some(Input(input)), Some(node)) => {
+            d.push(
+                Diagnostic::error(node.span, "`input` and `input_schema` exclude each other")
+                    .related(input.span, "`input`")
+                    .hint("`input` is the short form; keep one of them"),
+            );
+            None
+        }
+    }
+}
+
+/// A whole JSON Schema.
+fn schema_of(node: &Node, d: &mut Diagnostics) -> Option<Value> {
+    if node.as_map().is_none() {
+        d.push(
+            Diagnostic::error(
+                node.span,
+                format!("a JSON Schema is a mapping here, and this is {}", node.what()),
+            )
+            .hint("write `{ type: object, properties: { … } }`"),
+        );
+        return None;
+    }
+    let schema = node.to_value();
+    let good = json_schema::check_keywords(node, &[], d);
+    (json_schema::check(node, &schema, d) && good).then_some(schema)
+}
+
+/// Texts for people and models are no templates.
+fn check_texts(config: &ToolConfig, node: &Node, d: &mut Diagnostics) {
+    let texts = [("description", Some(&config.description)), ("title", config.title.as_ref())];
+    for (key, text) in texts {
+        let Some(text) = text else { continue };
+        let Some(value) = node.get(key) else { continue };
+        if text.trim().is_empty() {
+            d.push(
+                Diagnostic::error(value.span, format!("the {key} is empty"))
+                    .hint("say in a sentence what the tool does: a model decides by it"),
+            );
+        } else if let Some(at) = text.find("${") {
+            d.push(
+                Diagnostic::warning(
+                    value.text_span(at, at + 2),
+                    format!("a {key} is no template: `${{` is shown as it is"),
+                )
+                .hint("clients read it before any call; write it out"),
+            );
+        }
+    }
+}
+
+fn check_timeout(timeout: Option<Duration>, node: &Node, d: &mut Diagnostics) {
+    if timeout.is_some_and(|timeout| timeout.is_zero()) {
+        let span = node.get("timeout").map_or(Span::default(), |timeout| timeout.span);
+        d.push(
+            Diagnostic::error(span, "with no time at all, every call would fail")
+                .hint("give it a few seconds, or leave it out for the server's default"),
+        );
+    }
+}
+
+fn check_annotations(annotations: &AnnotationsConfig, node: &Node, d: &mut Diagnostics) {
+    if annotations.read_only == Some(true) && annotations.destructive == Some(true) {
+        let span = node.get("annotations").and_then(|node| node.entry("destructive"));
+        d.push(
+            Diagnostic::error(
+                span.map_or(node.span, |entry| entry.key_span),
+                "what changes nothing cannot be destructive",
+            )
+            .hint("keep one of `read_only` and `destructive`"),
+        );
+    }
+}
