@@ -1,5 +1,6 @@
 //! The server as clients of both eras see it, on the wire: raw HTTP, raw lines, and rmcp's client.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 mod client;
 mod fake;
 mod http;

@@ -1,0 +1,180 @@
+//! Real connections: health, limits, drain.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Router, routing::get};
+use http::StatusCode;
+use renkei_http::{Authentication, Drained, Limits, Options, serve};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+struct Served {
+    address: SocketAddr,
+    shutdown: CancellationToken,
+    /// A request to `/wait` arrived.
+    arrived: Arc<Notify>,
+    /// Lets it go.
+    release: Arc<Notify>,
+    done: JoinHandle<std::io::Result<Drained>>,
+}
+
+async fn start(options: Options) -> Served {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (arrived, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let wait = {
+        let (arrived, release) = (arrived.clone(), release.clone());
+        move || async move {
+            arrived.notify_one();
+            release.notified().await;
+            "released"
+        }
+    };
+    // Larger than what two sockets can hold.
+    let flood = || async { "x".repeat(64 * 1024 * 1024) };
+    let router = Router::new().route("/wait", get(wait)).route("/flood", get(flood));
+    let router = router.route("/", get(|| async { "hello" }));
+    let shutdown = CancellationToken::new();
+    let done = tokio::spawn(serve(listener, router, shutdown.clone(), options));
+    Served { address, shutdown, arrived, release, done }
+}
+
+impl Served {
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// A connection with one request sent.
+    async fn request(&self, path: &str) -> TcpStream {
+        let mut stream = self.connect().await;
+        let text = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.address);
+        stream.write_all(text.as_bytes()).await.unwrap();
+        stream
+    }
+
+    /// The whole of a closed exchange.
+    async fn get(&self, path: &str, host: &str) -> String {
+        let mut stream = self.connect().await;
+        let text = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        stream.write_all(text.as_bytes()).await.unwrap();
+        rest(stream).await
+    }
+}
+
+/// What comes until the server closes.
+async fn rest(mut stream: TcpStream) -> String {
+    let mut out = Vec::new();
+    // A reset is an end, too.
+    let _ = stream.read_to_end(&mut out).await;
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn limits(limits: Limits) -> Options {
+    Options { limits, ..Options::default() }
+}
+
+fn status(text: &str) -> Option<u16> {
+    text.strip_prefix("HTTP/1.1 ")?.split(' ').next()?.parse().ok()
+}
+
+#[tokio::test]
+async fn health_is_open_to_any_probe() {
+    let ready = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let asked = ready.clone();
+    let options = Options {
+        authentication: Authentication { anonymous_allowed: false, ..Authentication::default() },
+        ready: Arc::new(move || asked.load(std::sync::atomic::Ordering::Relaxed)),
+        ..Options::default()
+    };
+    let served = start(options).await;
+    assert!(served.get("/health/live", "10.1.2.3:8383").await.ends_with("live\n"));
+    let text = served.get("/health/ready", "10.1.2.3:8383").await;
+    assert_eq!(status(&text), Some(503));
+    assert!(text.ends_with("starting\n"), "{text}");
+    ready.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert!(served.get("/health/ready", "10.1.2.3:8383").await.ends_with("ready\n"));
+    // All else is not.
+    assert_eq!(status(&served.get("/", "10.1.2.3:8383").await), Some(403));
+    assert_eq!(status(&served.get("/", &served.address.to_string()).await), Some(401));
+}
+
+#[tokio::test]
+async fn a_drain_finishes_what_is_under_way_and_takes_nothing_new() {
+    let served = start(Options::default()).await;
+    let idle = served.request("/").await;
+    let busy = served.request("/wait").await;
+    served.arrived.notified().await;
+    served.shutdown.cancel();
+    // The idle connection is closed, which also says that the drain began.
+    assert!(rest(idle).await.ends_with("hello"));
+    while TcpStream::connect(served.address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    served.release.notify_one();
+    let text = rest(busy).await;
+    assert!(text.ends_with("released"), "{text}");
+    assert_eq!(served.done.await.unwrap().unwrap(), Drained { cut: 0 });
+}
+
+#[tokio::test]
+async fn a_drain_has_an_end() {
+    let served = start(limits(Limits { drain_time: Duration::ZERO, ..Limits::default() })).await;
+    let busy = served.request("/wait").await;
+    served.arrived.notified().await;
+    served.shutdown.cancel();
+    assert_eq!(served.done.await.unwrap().unwrap(), Drained { cut: 1 });
+    assert_eq!(rest(busy).await, "");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_finish_its_headers_is_dropped() {
+    let served = start(limits(Limits { header_time: Duration::from_millis(20), ..Limits::default() })).await;
+    for start in ["", "GET / HTTP/1.1\r\nhost: x\r\n"] {
+        let mut stream = served.connect().await;
+        stream.write_all(start.as_bytes()).await.unwrap();
+        // Ends, because the server closes.
+        let text = rest(stream).await;
+        assert!(status(&text).is_none_or(|status| status == 408), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_dropped() {
+    let served = start(limits(Limits { write_pause: Duration::from_millis(50), ..Limits::default() })).await;
+    let deaf = served.request("/flood").await;
+    served.shutdown.cancel();
+    // The drain ends although the client never reads: its connection was given up, not cut.
+    assert_eq!(served.done.await.unwrap().unwrap(), Drained { cut: 0 });
+    assert!(rest(deaf).await.len() < 64 * 1024 * 1024);
+}
+
+#[tokio::test]
+async fn headers_that_are_too_large_are_refused() {
+    let served = start(limits(Limits { header_bytes: 8192, ..Limits::default() })).await;
+    let mut stream = served.connect().await;
+    let text = format!("GET / HTTP/1.1\r\nhost: {}\r\nx: {}\r\n\r\n", served.address, "x".repeat(9000));
+    let _ = stream.write_all(text.as_bytes()).await;
+    assert_eq!(status(&rest(stream).await), Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.as_u16()));
+}
+
+#[tokio::test]
+async fn one_connection_too_many_waits_for_its_turn() {
+    let served = start(limits(Limits { connections: 1, ..Limits::default() })).await;
+    let first = served.request("/wait").await;
+    served.arrived.notified().await;
+    let mut second = served.request("/").await;
+    let mut byte = [0];
+    tokio::select! {
+        biased;
+        _ = second.read(&mut byte) => panic!("the second connection was served beside the first"),
+        () = async { for _ in 0..100 { tokio::task::yield_now().await } } => {}
+    }
+    served.release.notify_one();
+    drop(first);
+    assert_eq!(second.read(&mut byte).await.unwrap(), 1);
+}
