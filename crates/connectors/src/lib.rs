@@ -4,10 +4,10 @@
 //! translates, sends and translates back, `error` says what a failure means. No retry, sleep or store here.
 
 pub mod http;
-mod sql;
+pub mod sql;
 pub mod sqlite;
 
 use renkei_core::ConnectorKind;
 
 /// All kinds of systems, in the order of the reference.
-pub static CONNECTORS: &[&dyn ConnectorKind] = &[&http::Http];
+pub static CONNECTORS: &[&dyn ConnectorKind] = &[&http::Http, &sqlite::Sqlite];

@@ -1,1 +1,19 @@
 //! SQL text in every dialect: where a statement ends, and where a template may stand in it.
+//!
+//! A template becomes a bound parameter and nothing else. For that the text is lexed (`lex`), each
+//! template's position is judged by what stands around it (`place`), and the rest is kept as text with
+//! gaps (`statement`). A dialect is data (`dialect`): its quotes, its comments, its placeholders.
+
+pub mod choose;
+pub mod dialect;
+mod explain;
+pub mod lex;
+pub mod place;
+pub mod statement;
+
+#[cfg(test)]
+mod tests;
+
+pub use choose::{Choice, Choose};
+pub use dialect::Dialect;
+pub use statement::{MAX_LIST, Rendered, Slots, Statement, Verb};

@@ -1,1 +1,71 @@
 //! SQLite databases in files.
+//!
+//! The library blocks, so each system has a few threads of its own (`pool`), each with one connection to
+//! the file (`open`). A statement is checked offline (`operation`), run on one of the threads (`run`),
+//! and its rows become JSON (`rows`).
+
+mod authorize;
+mod call;
+mod config;
+mod error;
+mod monitor;
+mod open;
+mod operation;
+mod pool;
+mod rows;
+mod run;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use renkei_core::{
+    ConnectContext, Connection, ConnectorKind, Definitions, Diagnostics, FromNode as _, Node, PreparedOp,
+    Result, Schema, System, template::Names,
+};
+
+pub use config::Config;
+pub use operation::Operation;
+
+/// The connector.
+#[derive(Debug)]
+pub struct Sqlite;
+
+impl ConnectorKind for Sqlite {
+    fn name(&self) -> &'static str {
+        "sqlite"
+    }
+
+    fn schema(&self, defs: &mut Definitions) -> Schema {
+        Config::schema(defs)
+    }
+
+    fn op_schema(&self, defs: &mut Definitions) -> Schema {
+        operation::schema(defs)
+    }
+
+    fn read(&self, name: &str, node: &Node, d: &mut Diagnostics) -> Option<Arc<dyn System>> {
+        let config = Config::from_node(node, d)?;
+        Some(Arc::new(Database { name: name.into(), config: Arc::new(config) }))
+    }
+}
+
+/// A configured database.
+#[derive(Debug)]
+struct Database {
+    name: Arc<str>,
+    config: Arc<Config>,
+}
+
+#[async_trait]
+impl System for Database {
+    fn prepare(&self, op: &Node, names: &Names<'_>, d: &mut Diagnostics) -> Option<PreparedOp> {
+        operation::prepare(&self.name, &self.config, op, names, d)
+    }
+
+    async fn connect(&self, cx: &ConnectContext) -> Result<Connection> {
+        let call = call::SqliteCall::connect(self.name.clone(), self.config.clone(), cx).await?;
+        Ok(Connection { call: Arc::new(call) })
+    }
+}

@@ -1,0 +1,123 @@
+//! What differs between SQL dialects, as data.
+
+/// One SQL dialect as the lexer and the placement of templates need it.
+#[derive(Debug)]
+pub struct Dialect {
+    /// As people call it, for messages.
+    pub name: &'static str,
+    pub quotes: &'static [Quote],
+    pub backslash: Backslash,
+    /// `$$ … $$` and `$tag$ … $tag$`.
+    pub dollar_quotes: bool,
+    /// What starts a comment to the end of the line.
+    pub line_comments: &'static [&'static str],
+    /// Whether `--` is a comment only before white space.
+    pub dashes_need_space: bool,
+    /// The characters that end a line comment.
+    pub line_ends: &'static [char],
+    pub nested_comments: bool,
+    /// `/*! … */`: a comment whose content the database runs.
+    pub executable_comments: bool,
+    /// Characters that outside of quotes start a placeholder of the driver.
+    pub placeholders: &'static [char],
+    /// Words after which this dialect, beside the common ones, takes a value.
+    pub value_words: &'static [&'static str],
+    pub parameters: Parameters,
+    /// A subquery without rows, for `not in` an empty list.
+    pub no_rows: &'static str,
+}
+
+/// A pair of quotation marks.
+#[derive(Clone, Copy, Debug)]
+pub struct Quote {
+    pub open: char,
+    pub close: char,
+    pub content: Quoted,
+    /// Whether the doubled closing mark stands for itself.
+    pub doubled: bool,
+}
+
+/// What quotation marks enclose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quoted {
+    Text,
+    Name,
+}
+
+/// Where a backslash in a text takes away the meaning of the next character.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backslash {
+    Nowhere,
+    /// In `E'…'`.
+    InEscapeTexts,
+    Everywhere,
+}
+
+/// How a statement names its bound parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parameters {
+    /// A mark and a number, from 1: one value can be used in several places.
+    Numbered(&'static str),
+    /// The same mark for each: values are bound in the order of the places.
+    InOrder(&'static str),
+}
+
+const fn same(mark: char, content: Quoted) -> Quote {
+    Quote { open: mark, close: mark, content, doubled: true }
+}
+
+/// <https://sqlite.org/lang_expr.html> and the tokenizer of the library.
+pub static SQLITE: Dialect = Dialect {
+    name: "SQLite",
+    quotes: &[
+        same('\'', Quoted::Text),
+        same('"', Quoted::Name),
+        same('`', Quoted::Name),
+        Quote { open: '[', close: ']', content: Quoted::Name, doubled: false },
+    ],
+    backslash: Backslash::Nowhere,
+    dollar_quotes: false,
+    line_comments: &["--"],
+    dashes_need_space: false,
+    line_ends: &['\n'],
+    nested_comments: false,
+    executable_comments: false,
+    placeholders: &['?', ':', '@', '$', '#'],
+    value_words: &["glob", "regexp", "match", "is"],
+    parameters: Parameters::Numbered("?"),
+    no_rows: "select null where 0",
+};
+
+/// PostgreSQL, "4.1. Lexical Structure".
+pub static POSTGRES: Dialect = Dialect {
+    name: "PostgreSQL",
+    quotes: &[same('\'', Quoted::Text), same('"', Quoted::Name)],
+    backslash: Backslash::InEscapeTexts,
+    dollar_quotes: true,
+    line_comments: &["--"],
+    dashes_need_space: false,
+    line_ends: &['\n', '\r'],
+    nested_comments: true,
+    executable_comments: false,
+    placeholders: &['$'],
+    value_words: &["ilike", "zone"],
+    parameters: Parameters::Numbered("$"),
+    no_rows: "select null where false",
+};
+
+/// MariaDB and MySQL in their default SQL mode.
+pub static MYSQL: Dialect = Dialect {
+    name: "MySQL",
+    quotes: &[same('\'', Quoted::Text), same('"', Quoted::Text), same('`', Quoted::Name)],
+    backslash: Backslash::Everywhere,
+    dollar_quotes: false,
+    line_comments: &["--", "#"],
+    dashes_need_space: true,
+    line_ends: &['\n'],
+    nested_comments: false,
+    executable_comments: true,
+    placeholders: &['?', '@'],
+    value_words: &["regexp", "rlike", "div", "mod", "xor", "binary", "interval"],
+    parameters: Parameters::InOrder("?"),
+    no_rows: "select null from dual where false",
+};

@@ -1,0 +1,58 @@
+//! One call: values into the statements, the statements to a thread.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use renkei_core::{Call, CallContext, ConnectContext, Error, Reply, Request, Result, call::Attempt};
+
+use super::{
+    Config,
+    open::Place,
+    operation::Plan,
+    pool::{Job, Pool},
+    run::Work,
+};
+
+/// A connected database.
+pub(super) struct SqliteCall {
+    pool: Pool,
+}
+
+impl SqliteCall {
+    /// Opens the first connection. The others are opened when they are needed.
+    pub(super) async fn connect(
+        system: Arc<str>,
+        config: Arc<Config>,
+        cx: &ConnectContext,
+    ) -> Result<SqliteCall> {
+        let path = if config.in_memory() { config.path.clone() } else { cx.base_dir.join(&config.path) };
+        let pool = Pool::start(Place { system, path, config })?;
+        let now = std::time::Instant::now();
+        // A timeout beyond the end of time is none; opening a local file ends by itself.
+        let deadline =
+            now.checked_add(cx.timeout).unwrap_or(now + renkei_core::connector::DEFAULT_CONNECT_TIMEOUT);
+        pool.run(Job { work: Work::Check, deadline, attempt: Arc::new(Attempt::default()) }).await?;
+        Ok(SqliteCall { pool })
+    }
+}
+
+#[async_trait]
+impl Call for SqliteCall {
+    async fn call(&self, cx: &CallContext, request: &Request) -> Result<Reply> {
+        let place = self.pool.place();
+        let plan =
+            request.op.plan::<Plan>().filter(|_| request.op.system == place.system).ok_or_else(|| {
+                let (system, other) = (&place.system, &request.op.system);
+                Error::internal(format!(
+                    "use `{system}`: the operation was prepared for the system `{other}`"
+                ))
+            })?;
+        let rendered = plan
+            .statements
+            .iter()
+            .map(|step| step.statement.render(&request.params))
+            .collect::<Result<_>>()?;
+        let work = Work::Statements { op: request.op.clone(), rendered };
+        self.pool.run(Job { work, deadline: cx.deadline.into_std(), attempt: cx.attempt.clone() }).await
+    }
+}
