@@ -4,6 +4,9 @@ pub mod engine;
 
 mod call;
 
+#[cfg(test)]
+mod fake;
+
 use renkei_core::PatternKind;
 
 /// All patterns, in the order of the reference.

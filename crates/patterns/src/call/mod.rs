@@ -7,4 +7,7 @@
 mod config;
 mod run;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use config::Kind;

@@ -65,14 +65,14 @@ impl Input {
 
     fn explain(&self, tool: &str, errors: &[ValidationError<'_>]) -> String {
         let mut text = format!("the arguments of `{tool}` do not fit:");
-        for error in errors.iter().take(LISTED) {
-            for problem in self.problems(error) {
-                text += "\n- ";
-                text += &problem;
-            }
+        let mut problems = errors.iter().flat_map(|error| self.problems(error));
+        for problem in problems.by_ref().take(LISTED) {
+            text += "\n- ";
+            text += &problem;
         }
-        if errors.len() > LISTED {
-            text += &format!("\n- and {} more", errors.len() - LISTED);
+        let more = problems.count();
+        if more > 0 {
+            text += &format!("\n- and {more} more");
         }
         text += &format!("\nexpected: {}", shape(&self.schema, &self.schema));
         text

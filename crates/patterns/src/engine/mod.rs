@@ -16,5 +16,8 @@ mod content;
 mod output;
 mod refusal;
 
+#[cfg(test)]
+mod tests;
+
 pub use schema::check as check_schema;
 pub use tools::{Engine, Options, Problem};

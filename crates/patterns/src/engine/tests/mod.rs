@@ -1,0 +1,6 @@
+//! The engine around a system that does what it is told, on virtual time.
+
+mod calls;
+mod input;
+mod results;
+mod systems;

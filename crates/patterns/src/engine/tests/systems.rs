@@ -1,0 +1,144 @@
+//! Systems that are down at start, die, are slow, or end.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use renkei_core::{
+    Applied, Kind, Retry, Value,
+    tool::{ToolResult, Tools},
+};
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    engine::Options,
+    fake::{Bench, Tool, context},
+};
+
+fn bench(connect_takes: Duration, failing: usize) -> Bench {
+    Bench::with(Tool::default(), Options::default(), connect_takes, failing)
+}
+
+async fn call(bench: &Bench) -> ToolResult {
+    bench.engine.call(context(), "t", Value::Null, None).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn down_at_start_and_up_at_the_third_try() {
+    let bench = bench(Duration::ZERO, 2);
+    assert_eq!(bench.engine.list().len(), 1);
+    // A call during the first pause is refused at once, with the reason.
+    sleep(Duration::from_millis(10)).await;
+    let start = Instant::now();
+    let error = call(&bench).await.error.unwrap();
+    assert!(start.elapsed() < Duration::from_millis(10));
+    assert_eq!(error.kind(), Kind::Unavailable);
+    assert_eq!(error.was_applied(), Applied::No);
+    assert_eq!(error.retry_advice(), Retry::After(Duration::from_secs(1)));
+    assert_eq!(
+        error.to_string(),
+        "system `crm` is not connected: connection refused; it is being retried in the background, next attempt in 1s"
+    );
+    assert_eq!(error.detail_text(), Some("os error 111"));
+    assert!(bench.engine.health()[0].1.is_some());
+    // In the background it comes up by itself.
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(bench.ledger.connects.lock().unwrap().len(), 3);
+    assert!(bench.engine.health()[0].1.is_none());
+    assert!(call(&bench).await.error.is_none());
+    bench.engine.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_shortens_a_long_pause() {
+    let bench = bench(Duration::ZERO, 8);
+    // By now the pauses are longer than ten seconds.
+    sleep(Duration::from_secs(40)).await;
+    let tried = bench.ledger.connects.lock().unwrap().len();
+    assert!(tried < 8, "{tried}");
+    bench.ledger.failing_connects.store(0, Ordering::SeqCst);
+    let start = Instant::now();
+    while call(&bench).await.error.is_some() {
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert!(start.elapsed() <= Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn pauses_grow_and_stay_bounded() {
+    let bench = bench(Duration::ZERO, usize::MAX);
+    sleep(Duration::from_secs(600)).await;
+    let connects = bench.ledger.connects.lock().unwrap();
+    let pauses: Vec<Duration> = connects.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(pauses[0] <= Duration::from_millis(502), "{pauses:?}");
+    assert!(pauses.iter().all(|pause| *pause <= Duration::from_millis(30_002)), "{pauses:?}");
+    assert!(pauses.iter().skip(7).all(|pause| *pause >= Duration::from_secs(15)), "{pauses:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_waits_a_little_for_a_connection_under_way() {
+    let bench = bench(Duration::from_secs(1), 0);
+    assert!(call(&bench).await.error.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn but_not_long_and_not_beyond_its_deadline() {
+    let bench = bench(Duration::from_secs(4), 0);
+    let start = Instant::now();
+    let error = call(&bench).await.error.unwrap();
+    assert!(start.elapsed() <= Duration::from_millis(2001), "{:?}", start.elapsed());
+    assert_eq!(
+        error.to_string(),
+        "system `crm` is not connected: the connection is still being made; try again in a few seconds"
+    );
+    let mut cx = context();
+    cx.deadline = Instant::now() + Duration::from_millis(300);
+    let start = Instant::now();
+    let error = bench.engine.call(cx, "t", Value::Null, None).await.unwrap().error.unwrap();
+    assert_eq!(error.kind(), Kind::Unavailable);
+    assert!(start.elapsed() <= Duration::from_millis(301), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn connecting_has_a_limit() {
+    let bench = bench(Duration::from_secs(1_000_000), 0);
+    sleep(Duration::from_millis(5_100)).await;
+    let error = call(&bench).await.error.unwrap();
+    assert!(error.public().contains("no connection within 5s (`timeout.connect`)"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_reaches_nobody_makes_the_connection_anew() {
+    let bench = bench(Duration::ZERO, 0);
+    assert!(call(&bench).await.error.is_none());
+    assert_eq!(bench.ledger.connects.lock().unwrap().len(), 1);
+    // The layers repeat the call on the old connection, which heals; the check goes on beside it.
+    bench.ledger.failing_calls.store(1, Ordering::SeqCst);
+    assert!(call(&bench).await.error.is_none());
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(bench.ledger.connects.lock().unwrap().len(), 2);
+    // When the check fails, calls hear the reason instead of trying in vain.
+    bench.ledger.failing_calls.store(3, Ordering::SeqCst);
+    bench.ledger.failing_connects.store(usize::MAX, Ordering::SeqCst);
+    assert!(call(&bench).await.error.is_some());
+    sleep(Duration::from_secs(3)).await;
+    assert!(bench.engine.health()[0].1.is_some());
+    // And it comes back.
+    bench.ledger.failing_connects.store(0, Ordering::SeqCst);
+    sleep(Duration::from_secs(60)).await;
+    assert!(call(&bench).await.error.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_ends_every_task_at_once() {
+    for (takes, failing) in [(0, 0), (0, usize::MAX), (1_000_000, 0)] {
+        let bench = bench(Duration::from_secs(takes), failing);
+        sleep(Duration::from_millis(50)).await;
+        let start = Instant::now();
+        bench.engine.shutdown().await;
+        assert!(start.elapsed() < Duration::from_millis(10));
+        let error = call(&bench).await.error.unwrap();
+        assert!(error.public().contains("shutting down"), "{error}");
+        let connects = bench.ledger.connects.lock().unwrap().len();
+        sleep(Duration::from_secs(3600)).await;
+        assert_eq!(bench.ledger.connects.lock().unwrap().len(), connects);
+    }
+}

@@ -1,0 +1,284 @@
+//! A system that does what the operation says, and a config around it, for tests.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use indexmap::IndexMap;
+use renkei_core::{
+    ActionContext, Call, CallContext, ConnectContext, Connection, Diagnostics, Effect, Entry, Error, Kind,
+    Layers, Node, NodeKind, Payload, PreparedOp, Principal, Reply, Request, Result, Retry, Span, System,
+    Tree, Value,
+    connector::SystemPlan,
+    node::Text,
+    run::{Progress, ProgressSink},
+    template::Names,
+    tool::{Annotations, ContentPlan, ToolPlan},
+};
+use renkei_layers::LAYERS;
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    PATTERNS,
+    engine::{Engine, Options},
+};
+
+/// A tree from JSON, without places.
+pub(crate) fn node(json: &str) -> Node {
+    of_value(&Value::from_json(json.as_bytes()).unwrap_or_else(|error| panic!("{error}: {json}")))
+}
+
+pub(crate) fn value(json: &str) -> Value {
+    node(json).to_value()
+}
+
+fn of_value(value: &Value) -> Node {
+    let kind = match value {
+        Value::Null => NodeKind::Null,
+        Value::Bool(flag) => NodeKind::Bool(*flag),
+        Value::Number(number) => NodeKind::Number(number.clone()),
+        Value::String(text) => NodeKind::String(Text::new(text.clone())),
+        Value::Array(items) => NodeKind::Seq(items.iter().map(of_value).collect()),
+        Value::Object(map) => NodeKind::Map(
+            map.iter()
+                .map(|(key, value)| Entry {
+                    key: key.clone(),
+                    key_span: Span::default(),
+                    value: of_value(value),
+                })
+                .collect(),
+        ),
+    };
+    Node { kind, span: Span::default() }
+}
+
+/// What happened to the system.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    pub(crate) connects: Mutex<Vec<Instant>>,
+    /// The parameters of each call.
+    pub(crate) calls: Mutex<Vec<Request>>,
+    /// Calls that began and did not end yet.
+    pub(crate) open: AtomicUsize,
+    /// So many of the next attempts to connect fail.
+    pub(crate) failing_connects: AtomicUsize,
+    /// So many of the next calls find nobody there.
+    pub(crate) failing_calls: AtomicUsize,
+}
+
+#[derive(Debug)]
+pub(crate) struct Fake {
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) connect_takes: Duration,
+}
+
+/// Reads `{ "do": WORD, "effect": WORD, "value": TREE }`.
+#[async_trait]
+impl System for Fake {
+    fn prepare(&self, op: &Node, names: &Names<'_>, d: &mut Diagnostics) -> Option<PreparedOp> {
+        let word = |key: &str| op.get(key).and_then(|node| node.as_str().map(str::to_owned));
+        for entry in op.as_map().unwrap_or_default() {
+            if !["do", "effect", "value"].contains(&&*entry.key) {
+                d.error(entry.key_span, format!("unknown key `{}`", entry.key));
+            }
+        }
+        let tree = Tree::read(op.get("value").unwrap_or(op), names, d)?;
+        Some(PreparedOp {
+            system: "crm".into(),
+            label: "a fake".into(),
+            effect: match word("effect").as_deref() {
+                Some("write") => Effect::Write,
+                Some("idempotent") => Effect::Idempotent,
+                _ => Effect::Read,
+            },
+            slots: vec![tree],
+            plan: Box::new(word("do").unwrap_or_default()),
+        })
+    }
+
+    async fn connect(&self, _: &ConnectContext) -> Result<Connection> {
+        self.ledger.connects.lock().unwrap().push(Instant::now());
+        sleep(self.connect_takes).await;
+        let count = &self.ledger.failing_connects;
+        if count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+            return Err(Error::unavailable("connection refused").detail("os error 111"));
+        }
+        Ok(Connection { call: Arc::new(Connected(self.ledger.clone())) })
+    }
+}
+
+struct Connected(Arc<Ledger>);
+
+/// Counts a call as open until it ends or is dropped.
+struct Open(Arc<Ledger>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Call for Connected {
+    async fn call(&self, cx: &CallContext, request: &Request) -> Result<Reply> {
+        self.0.calls.lock().unwrap().push(request.clone());
+        self.0.open.fetch_add(1, Ordering::SeqCst);
+        let _open = Open(self.0.clone());
+        let failing = &self.0.failing_calls;
+        if failing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+            return Err(Error::unavailable("`crm` refuses connections; check that it runs"));
+        }
+        let given = request.params[0].clone().unwrap_or_default();
+        match request.op.plan::<String>().map(String::as_str) {
+            Some("hang") => {
+                cx.attempt.mark_sent();
+                std::future::pending().await
+            }
+            Some("panic") => panic!("the fake was told to"),
+            Some("busy") => {
+                cx.attempt.mark_sent();
+                Err(Error::unavailable("`crm` answered 503").status(503))
+            }
+            Some("rate_limited") => Err(Error::new(Kind::RateLimited, "`crm` answered 429")
+                .retry(Retry::After(Duration::from_millis(90_500)))),
+            Some("not_found") => Err(Error::new(Kind::NotFound, "`crm` answered 404: no such customer")),
+            Some("blob") => Ok(Reply {
+                value: Payload::Blob {
+                    bytes: Bytes::from_static(b"\x89PNG"),
+                    mime_type: given.as_str().unwrap_or("image/png").into(),
+                },
+                ..Reply::json(Value::Null)
+            }),
+            Some("many") => {
+                let count = given.as_i64().unwrap_or_default();
+                let rows = (0..count).map(|id| Value::from([("id", id)])).collect::<Vec<_>>();
+                Ok(Reply { notices: vec!["more rows exist".into()], ..Reply::json(rows.into()) })
+            }
+            Some("key") => Ok(Reply::json(Value::from(request.key.clone()))),
+            _ => Ok(Reply { meta: Value::from([("status", 200i64)]), ..Reply::json(given) }),
+        }
+    }
+}
+
+/// A tool of JSON texts.
+pub(crate) struct Tool {
+    pub(crate) call: &'static str,
+    pub(crate) input: &'static str,
+    pub(crate) output: Option<&'static str>,
+    pub(crate) output_schema: Option<&'static str>,
+    pub(crate) content: Option<Vec<&'static str>>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) annotations: Annotations,
+}
+
+impl Default for Tool {
+    fn default() -> Self {
+        Tool {
+            call: r#"{ "crm": { "value": "${.}" } }"#,
+            input: r#"{ "type": "object" }"#,
+            output: None,
+            output_schema: None,
+            content: None,
+            timeout: None,
+            annotations: Annotations::default(),
+        }
+    }
+}
+
+impl Tool {
+    pub(crate) fn of(call: &'static str) -> Self {
+        Tool { call, ..Tool::default() }
+    }
+
+    pub(crate) fn plan(self, name: &str, systems: &IndexMap<Arc<str>, SystemPlan>) -> ToolPlan {
+        let mut d = Diagnostics::default();
+        let mut vars = vec!["caller".into(), "now".into(), "run".into(), "key".into()];
+        let names = Names { vars: vars.clone(), ..Names::default() };
+        let mut cx = ActionContext { systems, patterns: PATTERNS, names, diagnostics: &mut d };
+        let action = PATTERNS[0].read(&node(self.call), &mut cx);
+        vars.extend(["result".into(), "result_meta".into()]);
+        let names = Names { vars, ..Names::default() };
+        let mut tree = |json: &str| Tree::read(&node(json), &names, &mut d).expect(json);
+        let output = self.output.map(&mut tree);
+        let mut part = |json: &str| {
+            let part = node(json);
+            let mut field = |key: &str| part.get(key).map(|node| tree(&node.to_value().to_json()));
+            let mime_type = field("mime_type");
+            match (field("text"), field("image"), field("uri"), field("blob")) {
+                (Some(text), None, None, _) => ContentPlan::Text { text },
+                (None, Some(data), None, _) => ContentPlan::Image { data, mime_type: mime_type.unwrap() },
+                (text, None, Some(uri), blob) if text.is_some() || blob.is_some() => {
+                    ContentPlan::Resource { uri, mime_type, text, blob }
+                }
+                (_, _, Some(uri), _) => {
+                    ContentPlan::Link { uri, name: field("name").unwrap(), description: None, mime_type }
+                }
+                _ => panic!("{json}"),
+            }
+        };
+        let content = self.content.map(|parts| parts.into_iter().map(&mut part).collect());
+        let problems: Vec<_> = d.iter().map(|problem| &problem.message).collect();
+        ToolPlan {
+            name: name.into(),
+            title: None,
+            description: "A tool.".into(),
+            input_schema: value(self.input),
+            output_schema: self.output_schema.map(value),
+            annotations: self.annotations,
+            icons: Vec::new(),
+            action: action.unwrap_or_else(|| panic!("{problems:?}")),
+            output,
+            content,
+            timeout: self.timeout,
+        }
+    }
+}
+
+/// One system, `crm`, and an engine on it.
+pub(crate) struct Bench {
+    pub(crate) engine: Engine,
+    pub(crate) ledger: Arc<Ledger>,
+}
+
+pub(crate) fn systems(fake: Fake) -> IndexMap<Arc<str>, SystemPlan> {
+    let layers: Arc<dyn Layers> = LAYERS.read(&node("{}"), &mut Diagnostics::default());
+    let plan = SystemPlan { name: "crm".into(), kind: "fake", system: Arc::new(fake), layers };
+    IndexMap::from_iter([("crm".into(), plan)])
+}
+
+impl Bench {
+    /// Connected, with the tool `t`.
+    pub(crate) fn new(tool: Tool) -> Self {
+        Self::with(tool, Options::default(), Duration::ZERO, 0)
+    }
+
+    pub(crate) fn with(tool: Tool, options: Options, connect_takes: Duration, failing: usize) -> Self {
+        let ledger = Arc::new(Ledger::default());
+        ledger.failing_connects.store(failing, Ordering::SeqCst);
+        let systems = systems(Fake { ledger: ledger.clone(), connect_takes });
+        let tools = vec![tool.plan("t", &systems)];
+        let engine = Engine::new(systems, tools, options).unwrap();
+        engine.start();
+        Bench { engine, ledger }
+    }
+}
+
+pub(crate) fn context() -> CallContext {
+    CallContext::new(Instant::now() + Duration::from_secs(3600), Arc::new(Principal::anonymous()))
+}
+
+/// Keeps the reports.
+#[derive(Default)]
+pub(crate) struct Reports(pub(crate) Mutex<Vec<Progress>>);
+
+impl ProgressSink for Reports {
+    fn report(&self, progress: Progress) {
+        self.0.lock().unwrap().push(progress);
+    }
+}
