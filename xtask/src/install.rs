@@ -75,7 +75,13 @@ fn node_program() -> Result<PathBuf> {
 
 fn npm(folder: &Path, words: &[&str]) -> Result<()> {
     let mut npm = Command::new("npm");
-    npm.current_dir(folder).args(words).args(["--no-audit", "--no-fund", "--loglevel=error"]);
+    // Scripts of packages do not run: nothing we use needs one.
+    npm.current_dir(folder).args(words).args([
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+    ]);
     command::run(&mut npm)
 }
 
