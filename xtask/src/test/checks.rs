@@ -44,6 +44,11 @@ pub(super) fn unit(tally: &mut Tally) -> Result<()> {
 
 pub(super) fn doc(tally: &mut Tally) -> Result<()> {
     let mut cargo = workspace::cargo();
+    cargo.env("RUSTDOCFLAGS", "-D warnings");
+    cargo.args(["doc", "--locked", "--workspace", "--no-deps", "--document-private-items", "--quiet"]);
+    tally.record("links between items lead somewhere", hold(command::succeeds(&mut cargo)?, "see above"));
+
+    let mut cargo = workspace::cargo();
     cargo.args(["test", "--doc", "--workspace", "--locked", "--quiet"]);
     let mut summary = Some((0, 0));
     let status = command::follow_stdout(&mut cargo, DOC_LIMIT, |line| {

@@ -123,7 +123,7 @@ impl Template {
         complete.then(|| Template(Arc::new(Compiled { body, refs })))
     }
 
-    /// Compiles one expression of [`split`].
+    /// Compiles one expression of [`split()`].
     pub fn expression(
         node: &Node,
         source: &str,
