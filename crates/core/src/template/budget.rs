@@ -12,6 +12,13 @@ pub const MAX_OPERATORS: usize = 160;
 /// The most steps of one evaluation.
 pub const MAX_WORK: u64 = 1_000_000;
 
+/// A step is this many units: looking at one value, or at some bytes, is one unit.
+pub const WORK_UNITS: u64 = 16;
+
+/// How deep generators may nest at run time. It keeps an evaluation within one MiB of stack, in
+/// debug builds, too.
+pub const MAX_STACK: usize = 400;
+
 /// The most bytes that one evaluation may create, results thrown away on the way included.
 pub const MAX_CREATED_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -20,3 +27,9 @@ pub const MAX_OUTPUT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// How deep a value may be nested that an expression takes apart or builds.
 pub const MAX_VALUE_DEPTH: usize = 64;
+
+/// The largest compiled regular expression, in bytes.
+pub const MAX_REGEX_BYTES: usize = 256 * 1024;
+
+/// What compiling a computed regular expression costs, in units of work.
+pub const REGEX_WORK: u64 = 20_000;

@@ -4,9 +4,16 @@
 
 pub mod budget;
 
-mod parse;
-mod plain;
 mod split;
+
+mod check;
+mod parse;
+mod resolve;
+
+mod eval;
+mod expr;
+mod plain;
+
 mod tree;
 
 #[cfg(test)]
@@ -83,7 +90,7 @@ struct Expression {
     code: parse::Code,
     /// As it stands between the braces, for messages.
     source: Arc<str>,
-    /// Whether the caller's input, and nothing that a system answered, goes in: then it is to blame.
+    /// Whether nothing but the input goes in, so that the caller can mend a failure.
     input_only: bool,
 }
 
@@ -142,8 +149,8 @@ impl Template {
 
     /// Evaluates. `None` means absent: a plain path to something that is not there, or no output.
     ///
-    /// An error is `invalid` where the template reads the input and no `$name`, for then the caller
-    /// can mend it; otherwise it is `internal`.
+    /// An error is `invalid` where the template reads no `$name`, `env` or `file`, for then the caller
+    /// can mend it with another input; otherwise it is `internal`.
     pub fn render(&self, scope: &Scope) -> Result<Option<Value>> {
         match &self.0.body {
             Body::Literal(value) => Ok(Some(value.clone())),
@@ -195,7 +202,7 @@ fn compile(
 ) -> Option<Expression> {
     let mut own = parse::References::default();
     let code = parse::compile(node, source, at, names, &mut own, d)?;
-    let input_only = own.input && own.vars.is_empty();
+    let input_only = own.vars.is_empty();
     refs.extend(own);
     Some(Expression { code, source: source.into(), input_only })
 }
@@ -213,7 +220,9 @@ impl Expression {
             other => {
                 let what = other.as_ref().map_or("nothing", plain::with_article);
                 let hint = match other {
-                    Some(Value::Array(_) | Value::Object(_)) => "use `tojson`, or let the template stand alone",
+                    Some(Value::Array(_) | Value::Object(_)) => {
+                        "use `tojson`, or let the template stand alone"
+                    }
                     _ => "give a default: `${… // \"\"}`",
                 };
                 return Err(self.fail(&format!("{what} cannot stand in a text; {hint}")));

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::Scope;
+use super::{
+    Scope,
+    expr::{Expr, Op, Step},
+};
 use crate::Value;
 
 /// Where a path begins.
@@ -30,6 +33,28 @@ pub(super) struct Plain {
 }
 
 impl Plain {
+    /// The plain path that an expression is, if it is one.
+    pub(super) fn of(expr: &Expr) -> Option<Plain> {
+        let (base, steps) = match &expr.op {
+            Op::Path(base, steps) => (&**base, &steps[..]),
+            _ => (expr, &[][..]),
+        };
+        let root = match &base.op {
+            Op::Input => Root::Input,
+            Op::Global(name) => Root::Var(name.clone()),
+            Op::Environment(name) => Root::Environment(name.clone()),
+            Op::File(path) => Root::File(path.clone()),
+            _ => return None,
+        };
+        let key = |step: &Step| match step {
+            Step::Index(Expr { op: Op::Const(Value::String(key)), .. }) => Some(Key::Member(key.clone())),
+            Step::Index(Expr { op: Op::Const(Value::Number(index)), .. }) => index.as_i64().map(Key::Element),
+            _ => None,
+        };
+        let steps = steps.iter().map(|(step, optional)| Some((key(step)?, *optional)));
+        Some(Plain { root, steps: steps.collect::<Option<_>>()? })
+    }
+
     /// The value; nothing if the last step, or one before, leads to something that is not there.
     pub(super) fn follow(&self, scope: &Scope) -> Result<Option<Value>, String> {
         let mut value = match &self.root {
@@ -65,7 +90,9 @@ impl Plain {
 
 pub(super) fn environment<'s>(scope: &'s Scope, name: &str) -> Result<&'s Value, String> {
     scope.get("env").and_then(|env| env.get(name)).ok_or_else(|| {
-        format!("the environment variable `{name}` is not set; set it, or give a default: `env.{name} // \"…\"`")
+        format!(
+            "the environment variable `{name}` is not set; set it, or give a default: `env.{name} // \"…\"`"
+        )
     })
 }
 

@@ -17,8 +17,7 @@ pub enum Piece {
     Expr { source: Arc<str>, at: usize },
 }
 
-const QUOTING: &str =
-    "close it with `}`; in YAML put the whole text into '…' or after `>-`, because a plain text ends at `: ` and ` #`";
+const QUOTING: &str = "close it with `}`; in YAML put the whole text into '…' or after `>-`, because a plain text ends at `: ` and ` #`";
 
 /// Splits a string node at its `${ … }`. The end of each is found by lexing jq. An unclosed `${`
 /// is a diagnostic. Connectors that treat literals and values apart (paths, SQL) start here.
@@ -91,10 +90,14 @@ pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, Problem> {
 impl Problem {
     /// What runs to the end of the text is shown from its `${` on.
     fn opened_at(mut self, at: usize) -> Self {
-        if self.from == usize::MAX {
+        if self.unclosed() {
             self.from = at;
         }
         self
+    }
+
+    fn unclosed(&self) -> bool {
+        self.from == usize::MAX
     }
 }
 
@@ -105,6 +108,14 @@ enum Around {
     Tokens(u8),
     /// A string up to its `"`.
     Text,
+}
+
+/// Refuses a source whose brackets nest too deep, for the lexer recurses into them, or do not match.
+pub(super) fn depth(source: &str) -> Result<(), Problem> {
+    match expression_end(source, 0) {
+        Err(problem) if !problem.unclosed() => Err(problem),
+        _ => Ok(()),
+    }
 }
 
 /// The offset of the `}` that closes the expression which starts at `from`.
@@ -154,6 +165,14 @@ fn expression_end(text: &str, from: usize) -> Result<usize, Problem> {
                     to: at + 1,
                 });
             }
+            _ if !starts_token(byte) => {
+                let letter = text[at..].chars().next().unwrap_or_default();
+                if !letter.is_whitespace() {
+                    return Err(stray(letter, at));
+                }
+                at += letter.len_utf8();
+                continue;
+            }
             _ => {}
         }
         if around.len() > MAX_NESTING {
@@ -174,7 +193,27 @@ fn expression_end(text: &str, from: usize) -> Result<usize, Problem> {
     })
 }
 
-pub(super) fn too_deep(from: usize, to: usize) -> Problem {
+fn starts_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_$@|=!<>+-*/%.:;,?".contains(&byte)
+}
+
+/// What jq's lexer cannot read ends the search: beyond it nobody knows what is text and what is not.
+fn stray(letter: char, at: usize) -> Problem {
+    let hint = match letter {
+        '\'' => "strings stand in `\"…\"`",
+        '&' => "write `and`",
+        _ => QUOTING,
+    };
+    Problem {
+        message: format!("`{letter}` is not part of a jq expression"),
+        label: "here",
+        hint: hint.into(),
+        from: at,
+        to: at + letter.len_utf8(),
+    }
+}
+
+fn too_deep(from: usize, to: usize) -> Problem {
     Problem {
         message: format!("This template nests brackets more than {MAX_NESTING} deep"),
         label: "too deep",
