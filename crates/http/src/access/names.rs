@@ -31,6 +31,11 @@ impl Authority {
         if text.contains(['@', '/', '?', '#', ' ']) {
             return None;
         }
+        if !text.is_ascii() {
+            // Only configs write such names; headers carry their ASCII form.
+            let url = Url::parse(&format!("http://{text}/")).ok()?;
+            return Some(Self::new(url.host_str()?, url.port()));
+        }
         let authority: http::uri::Authority = text.parse().ok()?;
         let after_host = text.get(authority.host().len()..)?;
         let port = match after_host.strip_prefix(':') {

@@ -62,14 +62,18 @@ async fn a_loopback_server_has_the_loopback_names() {
 
 #[tokio::test]
 async fn a_public_server_has_the_names_it_was_given() {
-    let options =
-        options(&["shop.example.com", "shop.internal:8383"], &[], Some("https://public.example.com/x"));
+    let options = options(
+        &["shop.example.com", "shop.internal:8383", "bücher.example.com"],
+        &[],
+        Some("https://public.example.com/x"),
+    );
     for name in [
         "shop.example.com",
         "SHOP.example.com:1234",
         "shop.internal:8383",
         "public.example.com",
         "public.example.com:443",
+        "xn--bcher-kva.example.com",
     ] {
         assert_eq!(host(&options, ANYWHERE, name).await, StatusCode::OK, "{name}");
     }

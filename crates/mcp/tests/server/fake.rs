@@ -16,6 +16,9 @@ use renkei_core::{
 use renkei_mcp::{Info, Limits, Server};
 use tokio::sync::mpsc;
 
+/// How many reports `burst` makes.
+pub(crate) const BURST: i32 = 20;
+
 /// What happened to a call of `wait`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Event {
@@ -34,8 +37,17 @@ pub(crate) struct Fake {
 impl Fake {
     pub(crate) fn new() -> (Arc<Self>, mpsc::UnboundedReceiver<Event>) {
         let (events, received) = mpsc::unbounded_channel();
-        let names =
-            ["echo", "media", "refuse", "panic", "panic_at_once", "progress", "wait", "report_and_wait"];
+        let names = [
+            "echo",
+            "media",
+            "refuse",
+            "panic",
+            "panic_at_once",
+            "progress",
+            "burst",
+            "wait",
+            "report_and_wait",
+        ];
         let tools = names.map(|name| Arc::new(info(name))).into();
         (Arc::new(Fake { tools, events, last: Mutex::default() }), received)
     }
@@ -140,6 +152,11 @@ impl Tools for Fake {
                     report(done);
                     tokio::task::yield_now().await;
                 }
+                text("done")
+            }
+            "burst" => {
+                // Nobody else runs in between, and the result is ready at once.
+                (1..=BURST).for_each(|done| report(f64::from(done)));
                 text("done")
             }
             "wait" | "report_and_wait" => {

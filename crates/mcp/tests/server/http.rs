@@ -5,7 +5,7 @@ use renkei_core::{Principal, Value as CoreValue, principal::How};
 use serde_json::json;
 
 use crate::{
-    fake::Event,
+    fake::{BURST, Event},
     wire::{Face, LEGACY, MODERN, Post, initialize, modern},
 };
 
@@ -194,6 +194,24 @@ async fn progress_comes_before_the_result_in_the_same_response() {
             let seen: Vec<_> = progress.iter().map(|message| &message["params"]).collect();
             let expected = |done: f64| json!({"progressToken": token, "progress": done, "total": 3.0, "message": format!("step {done}")});
             assert_eq!(seen, [&expected(1.0), &expected(2.0), &expected(3.0)]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_result_does_not_overtake_progress() {
+    let face = Face::new();
+    let session = face.initialize().await;
+    let params = json!({"name": "burst", "_meta": {"progressToken": 1}});
+    for _ in 0..20 {
+        let modern = face.modern("tools/call", params.clone()).await.messages().await;
+        let legacy = face.legacy(&session, "tools/call", params.clone()).await.messages().await;
+        for messages in [modern, legacy] {
+            let (result, progress) = messages.split_last().unwrap();
+            assert_eq!(result["result"]["content"][0]["text"], "done");
+            let seen: Vec<_> =
+                progress.iter().map(|message| message["params"]["progress"].as_f64().unwrap()).collect();
+            assert_eq!(seen, (1..=BURST).map(f64::from).collect::<Vec<_>>());
         }
     }
 }
