@@ -17,7 +17,7 @@ async fn run(tool: Tool, arguments: &str) -> ToolResult {
 
 fn texts(result: &ToolResult) -> Vec<&str> {
     let text = |part| match part {
-        &Content::Text(ref text) => text.as_str(),
+        Content::Text(text) => text.as_str(),
         other => panic!("{other:?}"),
     };
     result.content.iter().map(text).collect()
