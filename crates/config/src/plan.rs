@@ -317,6 +317,10 @@ impl System for Tracked {
         self.inner.prepare(op, names, d)
     }
 
+    fn is_local(&self) -> bool {
+        self.inner.is_local()
+    }
+
     async fn connect(&self, cx: &ConnectContext) -> Result<Connection> {
         self.inner.connect(cx).await
     }

@@ -100,9 +100,15 @@ pub struct LimitsConfig {
     #[config(default = "60s")]
     pub tool_timeout: Duration,
 
-    /// The result of one call; a larger one is an error that says so.
-    #[config(default = "4MB")]
+    /// The result of one call, as JSON. A longer list is cut after a whole element, with a notice that says
+    /// how many are left out; what cannot be cut is refused. A model reads all of it: 256KB are some 80,000
+    /// tokens.
+    #[config(default = "256KB")]
     pub result_bytes: Bytes,
+
+    /// The parts of one result together: images, audio, resources.
+    #[config(default = "10MB")]
+    pub content_bytes: Bytes,
 
     /// Sessions of clients that speak MCP before 2026-07-28. One more takes the place of the one that is
     /// idle longest.
@@ -195,6 +201,7 @@ fn check_limits(limits: &LimitsConfig, node: &Node, d: &mut Diagnostics) {
         ("request_body", limits.request_body.0 > 0),
         ("request_headers", limits.request_headers.0 > 0),
         ("result_bytes", limits.result_bytes.0 > 0),
+        ("content_bytes", limits.content_bytes.0 > 0),
         ("tool_timeout", !limits.tool_timeout.is_zero()),
         ("header_time", !limits.header_time.is_zero()),
         ("body_pause", !limits.body_pause.is_zero()),

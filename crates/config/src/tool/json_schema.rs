@@ -160,7 +160,7 @@ pub(super) fn check(node: &Node, schema: &Value, d: &mut Diagnostics) -> bool {
         d.push(Diagnostic::error(found, message).hint("see JSON Schema 2020-12"));
         return false;
     }
-    if let Err(error) = jsonschema::draft202012::options().build(&plain) {
+    if let Err(error) = options().build(&plain) {
         let path = error.instance_path().to_string();
         let message = match error.kind() {
             jsonschema::error::ValidationErrorKind::Format { .. } => pattern_message(&plain, &path),
@@ -170,6 +170,14 @@ pub(super) fn check(node: &Node, schema: &Value, d: &mut Diagnostics) -> bool {
         return false;
     }
     true
+}
+
+/// As the engine compiles it: patterns run in linear time, so that no argument can hold it up.
+fn options() -> jsonschema::ValidationOptions<'static> {
+    jsonschema::draft202012::options()
+        .should_validate_formats(true)
+        .with_pattern_options(jsonschema::PatternOptions::regex())
+        .offline()
 }
 
 fn pattern_message(schema: &serde_json::Value, path: &str) -> String {
@@ -182,9 +190,8 @@ fn pattern_message(schema: &serde_json::Value, path: &str) -> String {
 pub(super) fn check_default(default: &Node, schema: &Value, d: &mut Diagnostics) -> bool {
     let value = serde_json::Value::from(&default.to_value());
     let schema = serde_json::Value::from(schema);
-    let options = jsonschema::draft202012::options().should_validate_formats(true);
     // A schema that cannot be built was reported already.
-    let Ok(validator) = options.build(&schema) else { return false };
+    let Ok(validator) = options().build(&schema) else { return false };
     let Err(error) = validator.validate(&value) else { return true };
     let message = format!("the default does not fit its own schema: {}", shorten(&error.to_string()));
     d.push(Diagnostic::error(default.span, message).hint("give a default that a caller could send, too"));

@@ -64,6 +64,10 @@ impl System for Database {
         operation::prepare(&self.name, &self.config, op, names, d)
     }
 
+    fn is_local(&self) -> bool {
+        true
+    }
+
     async fn connect(&self, cx: &ConnectContext) -> Result<Connection> {
         let call = call::SqliteCall::connect(self.name.clone(), self.config.clone(), cx).await?;
         Ok(Connection { call: Arc::new(call) })
