@@ -1,1 +1,42 @@
-fn main() {}
+//! The binary `renkei`: the command line, and the wiring of all crates.
+
+mod call;
+mod check;
+mod cli;
+mod demo;
+mod exit;
+mod load;
+mod logging;
+mod schema;
+mod serve;
+mod tokens;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return exit::fail(&format!("failed to start the runtime: {error}")),
+    };
+    let code = runtime.block_on(run(cli));
+    // Whatever still runs here belongs to connections that the drain gave up on.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    code
+}
+
+async fn run(cli: cli::Cli) -> ExitCode {
+    match cli.command {
+        cli::Command::Serve(args) => serve::run(args).await,
+        cli::Command::Check(args) => check::run(args),
+        cli::Command::Call(args) => call::run(args).await,
+        cli::Command::Schema(args) => schema::run(args),
+        cli::Command::Demo(args) => demo::run(args).await,
+        cli::Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut cli::Cli::command(), "renkei", &mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
+    }
+}

@@ -28,7 +28,7 @@ pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The environment of this process. A value that is not UTF-8 counts as not set.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
-pub(crate) fn of_process(name: &str) -> Option<String> {
+pub fn of_process(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 

@@ -23,7 +23,7 @@ mod reference;
 mod schema;
 
 pub use auth::{ApiKeyConfig, AuthConfig, JwtAlgorithm, JwtConfig, Sha256Hex};
-pub use environment::{MAX_VALUE_FILE_BYTES, Variables};
+pub use environment::{MAX_VALUE_FILE_BYTES, Variables, of_process};
 pub use files::MAX_FILES;
 pub use icon::IconConfig;
 pub use plan::{Kinds, Loaded, Options, Plan, load, load_with_environment};

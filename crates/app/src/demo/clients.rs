@@ -23,14 +23,22 @@ impl Access {
         vec![
             ("Claude Code", format!("claude mcp add --transport http shop {url}")),
             ("Claude Code, stdio", self.claude_code_stdio()),
-            ("Claude Desktop, claude_desktop_config.json (stdio)", json!({ "mcpServers": { "shop": self.stdio() } }).to_string()),
+            (
+                "Claude Desktop, claude_desktop_config.json (stdio)",
+                json!({ "mcpServers": { "shop": self.stdio() } }).to_string(),
+            ),
             ("Cursor, ~/.cursor/mcp.json", json!({ "mcpServers": { "shop": { "url": url } } }).to_string()),
             ("Cursor, stdio", json!({ "mcpServers": { "shop": self.stdio() } }).to_string()),
-            ("VS Code, .vscode/mcp.json", json!({ "servers": { "shop": { "type": "http", "url": url } } }).to_string()),
+            (
+                "VS Code, .vscode/mcp.json",
+                json!({ "servers": { "shop": { "type": "http", "url": url } } }).to_string(),
+            ),
             ("VS Code, stdio", json!({ "servers": { "shop": self.typed_stdio() } }).to_string()),
             (
                 "MCP Inspector",
-                format!("npx @modelcontextprotocol/inspector --cli {url} --transport http --method tools/list"),
+                format!(
+                    "npx @modelcontextprotocol/inspector --cli {url} --transport http --method tools/list"
+                ),
             ),
         ]
     }
@@ -105,7 +113,10 @@ mod tests {
                 let value: Value = serde_json::from_str(&text).unwrap();
                 let servers = value.get("mcpServers").or(value.get("servers")).unwrap();
                 let shop = &servers["shop"];
-                assert!(shop["url"].is_string() || shop["env"]["A"] == "http://127.0.0.1:1", "{client}: {text}");
+                assert!(
+                    shop["url"].is_string() || shop["env"]["A"] == "http://127.0.0.1:1",
+                    "{client}: {text}"
+                );
             }
         }
     }

@@ -35,8 +35,10 @@ impl Example {
     }
 
     fn unpack() -> anyhow::Result<Self> {
-        let folder =
-            tempfile::Builder::new().prefix("renkei-demo-").tempdir().context("failed to make a temporary folder")?;
+        let folder = tempfile::Builder::new()
+            .prefix("renkei-demo-")
+            .tempdir()
+            .context("failed to make a temporary folder")?;
         for (path, content) in FILES {
             let path = folder.path().join(path);
             let written = std::fs::create_dir_all(path.parent().unwrap_or(folder.path()))
@@ -93,7 +95,8 @@ mod tests {
         let source = Connection::open_in_memory().unwrap();
         source.execute_batch(&std::fs::read_to_string(folder.join("catalogue.sql")).unwrap()).unwrap();
         let built =
-            Connection::open_with_flags(folder.join("catalogue.db"), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+            Connection::open_with_flags(folder.join("catalogue.db"), OpenFlags::SQLITE_OPEN_READ_ONLY)
+                .unwrap();
         let (source, built) = (products(&source), products(&built));
         assert!(source.len() > 3_000);
         assert!(

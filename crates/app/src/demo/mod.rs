@@ -75,7 +75,10 @@ async fn whole(args: &DemoArgs, paper: Paper) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(exit::CONFIG));
         }
     };
-    let (config, engine) = load::engine(loaded);
+    let (config, engine) = match load::engine(loaded.plan) {
+        Ok(started) => started,
+        Err(code) => return Ok(code),
+    };
     let listener = listen(args.listen, config.listen).await?;
     let url = format!("http://{}/mcp", listener.local_addr()?);
     let stop = CancellationToken::new();
@@ -121,7 +124,8 @@ fn introduce(systems: &Systems, example: &Example, paper: Paper) -> anyhow::Resu
 /// What the config must be told where a stand-in could not have its usual port.
 fn environment(systems: &Systems) -> Vec<(String, String)> {
     let usual = [DEFAULT_PORTS.stock, DEFAULT_PORTS.bank, DEFAULT_PORTS.parcels];
-    let moved = systems.all().into_iter().zip(usual).filter(|(service, port)| service.address.port() != *port);
+    let moved =
+        systems.all().into_iter().zip(usual).filter(|(service, port)| service.address.port() != *port);
     moved.map(|(service, _)| (format!("SHOP_{}_URL", service.name.to_uppercase()), service.url())).collect()
 }
 
@@ -134,7 +138,8 @@ async fn listen(asked: Option<SocketAddr>, usual: SocketAddr) -> anyhow::Result<
         }
         other => other,
     };
-    bound.with_context(|| format!("failed to listen on `{address}`; `--listen 127.0.0.1:0` takes a free port"))
+    bound
+        .with_context(|| format!("failed to listen on `{address}`; `--listen 127.0.0.1:0` takes a free port"))
 }
 
 /// How to go on with the reader's own client.

@@ -61,7 +61,10 @@ impl Tour<'_> {
         ensure!(hint("reserve", "readOnlyHint") == Some(false.into()), "a reservation is no read");
         let older = Client::connect(&self.url, Era::Legacy, "renkei-demo").await?;
         ensure!(older.list_tools().await?.len() == names.len(), "an older client sees another list");
-        self.paper.checked(&format!("13 tools on 4 systems; the same for an older client (MCP {})", older.version()));
+        self.paper.checked(&format!(
+            "13 tools on 4 systems; the same for an older client (MCP {})",
+            older.version()
+        ));
         older.close().await?;
         Ok(())
     }
@@ -74,7 +77,8 @@ impl Tour<'_> {
         ensure!(products.len() == 3, "3 products were expected, {} came", products.len());
         let prices: Vec<_> = products.iter().map(|product| product["price_cents"].as_i64()).collect();
         ensure!(prices.is_sorted_by(|a, b| a >= b), "the dearest should come first");
-        self.paper.checked("arguments are bound parameters; the order is one of three that the config offers");
+        self.paper
+            .checked("arguments are bound parameters; the order is one of three that the config offers");
         let sku = products[0]["sku"].as_str().context("a product has no number")?;
         Ok(sku.to_owned())
     }
@@ -140,7 +144,8 @@ impl Tour<'_> {
         ensure!(tracked["number"] == parcel, "another parcel came");
         let requests = self.systems.parcels.faults.seen() - seen;
         ensure!(requests == 3, "3 requests were expected, the service saw {requests}");
-        self.paper.checked("503, 503, 200: the retry layer waited and asked again; the client saw only the answer");
+        self.paper
+            .checked("503, 503, 200: the retry layer waited and asked again; the client saw only the answer");
         Ok(())
     }
 

@@ -110,7 +110,9 @@ impl Ledger {
     fn earlier(&self, key: &str, asked: &Asked) -> Result<Option<Charge>, Problem> {
         match self.by_key.get(key) {
             Some((earlier, answer)) if earlier == asked => Ok(Some(answer.clone())),
-            Some(_) => Err(Problem::conflict("key_reused", "this Idempotency-Key belongs to another request")),
+            Some(_) => {
+                Err(Problem::conflict("key_reused", "this Idempotency-Key belongs to another request"))
+            }
             None if self.by_key.len() >= MAX_RECORDS => Err(Problem::full()),
             None => Ok(None),
         }
@@ -142,7 +144,10 @@ async fn charge(
     let key = key(&headers)?;
     let Form(new) = body?;
     if !(1..=MAX_AMOUNT).contains(&new.amount) {
-        return Err(Problem::invalid(format!("`amount` must be 1 to {MAX_AMOUNT} cents, not {}", new.amount)));
+        return Err(Problem::invalid(format!(
+            "`amount` must be 1 to {MAX_AMOUNT} cents, not {}",
+            new.amount
+        )));
     }
     if !["EUR", "JPY", "USD"].contains(&new.currency.as_str()) {
         return Err(Problem::invalid("`currency` must be EUR, JPY or USD"));
@@ -249,13 +254,17 @@ mod tests {
     #[tokio::test]
     async fn a_declined_card_is_an_answer_and_a_wrong_one_is_not() {
         let router = router();
-        let (status, declined) = post(&router, "/charges", "k1", "amount=1&currency=EUR&card=card-empty").await;
+        let (status, declined) =
+            post(&router, "/charges", "k1", "amount=1&currency=EUR&card=card-empty").await;
         assert_eq!((status, &declined["reason"]), (200, &json!("insufficient funds")));
         let wrong = ["amount=0&currency=EUR&card=card-visa", "amount=1&currency=XXX&card=card-visa"];
         for body in wrong.into_iter().chain(["amount=1&currency=EUR&card=x", "amount=x", "amount=1&x=1"]) {
             assert_eq!(post(&router, "/charges", "k2", body).await.0, 422, "{body}");
         }
-        assert_eq!(send(&router, "POST /charges", &[BEARER], "amount=1&currency=EUR&card=card-visa").await.0, 422);
+        assert_eq!(
+            send(&router, "POST /charges", &[BEARER], "amount=1&currency=EUR&card=card-visa").await.0,
+            422
+        );
     }
 
     #[tokio::test]

@@ -275,7 +275,8 @@ mod tests {
 
     #[test]
     fn a_parcel_moves_with_time() {
-        let stops: Vec<_> = [0, 29, 30, 60, 90, 9_000].map(|age| Parcel::stops(Duration::from_secs(age))).into();
+        let stops: Vec<_> =
+            [0, 29, 30, 60, 90, 9_000].map(|age| Parcel::stops(Duration::from_secs(age))).into();
         assert_eq!(stops, [1, 1, 2, 3, 4, 4]);
     }
 }

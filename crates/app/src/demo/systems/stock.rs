@@ -83,7 +83,8 @@ pub(super) fn router(skus: impl IntoIterator<Item = String>) -> Router {
 /// 0 to 40 pieces, always the same for a number; one product in eight is sold out.
 fn invented_level(sku: &str) -> u32 {
     // FNV-1a: small, and the same on every machine.
-    let hash = sku.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let hash =
+        sku.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     if hash % 8 == 0 { 0 } else { 1 + (hash >> 8) % 40 }
 }
 
@@ -249,7 +250,9 @@ mod tests {
         assert_eq!(reserve("046d:c52b", 0).await, (422, "invalid".into()));
         assert_eq!(reserve("046d:c52b", -1).await, (422, "unreadable".into()));
         assert_eq!(reserve("nothing", 1).await, (404, "not_found".into()));
-        for line in ["GET /reservations/r-1", "GET /reservations/r-0", "DELETE /reservations/x", "GET /levels/x"] {
+        for line in
+            ["GET /reservations/r-1", "GET /reservations/r-0", "DELETE /reservations/x", "GET /levels/x"]
+        {
             assert_eq!(send(&router, line, &[], "").await.0, 404, "{line}");
         }
     }
@@ -257,7 +260,8 @@ mod tests {
     #[tokio::test]
     async fn several_levels_leave_out_the_unknown() {
         let (_, levels) = send(&shop(), "GET /levels?sku=046d:c077&sku=nothing&sku=046d:c52b", &[], "").await;
-        let skus: Vec<_> = levels.as_array().unwrap().iter().map(|level| level["sku"].as_str().unwrap()).collect();
+        let skus: Vec<_> =
+            levels.as_array().unwrap().iter().map(|level| level["sku"].as_str().unwrap()).collect();
         assert_eq!(skus, ["046d:c077", "046d:c52b"]);
     }
 }

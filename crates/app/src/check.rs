@@ -1,0 +1,92 @@
+//! `renkei check`: everything that can be known without the systems.
+
+use std::{io::Write as _, process::ExitCode};
+
+use renkei_config::Report;
+use renkei_core::{Value, tool::Tools};
+
+use crate::{cli::CheckArgs, exit, load, tokens};
+
+/// More than this, and a list is worth making shorter.
+const LONG_LIST_TOKENS: usize = 20_000;
+
+pub(crate) fn run(args: CheckArgs) -> ExitCode {
+    let loaded = match load::load(&args.config.paths, args.no_env) {
+        Ok(loaded) => loaded,
+        Err(report) => {
+            if args.json {
+                say(&as_json(&report, &[]));
+            } else {
+                load::print(&report);
+            }
+            return ExitCode::from(exit::CONFIG);
+        }
+    };
+    let systems = loaded.plan.systems.len();
+    let costs = match load::compile(loaded.plan) {
+        Ok((_, engine)) => costs(&*engine),
+        Err(code) => return code,
+    };
+    if args.json {
+        say(&as_json(&loaded.report, &costs));
+    } else {
+        if !loaded.report.is_empty() {
+            load::print(&loaded.report);
+        }
+        say(&summary(systems, &costs));
+    }
+    ExitCode::SUCCESS
+}
+
+fn say(text: &str) {
+    // A closed pipe (`renkei check | head`) is nobody's error.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// What each tool costs a model in the list, in tokens, about; dearest first.
+fn costs(tools: &dyn Tools) -> Vec<(String, usize)> {
+    let cost = |tool| tokens::estimate(&renkei_mcp::tool_json(tool));
+    let mut costs: Vec<_> = tools.list().iter().map(|tool| (tool.name.to_string(), cost(tool))).collect();
+    costs.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    costs
+}
+
+fn total(costs: &[(String, usize)]) -> usize {
+    costs.iter().map(|(_, cost)| cost).sum()
+}
+
+/// One line a tool, and the whole.
+fn summary(systems: usize, costs: &[(String, usize)]) -> String {
+    let mut out = format!(
+        "ok: {}, {}; the tool list costs a model about {} tokens",
+        count(systems, "system"),
+        count(costs.len(), "tool"),
+        total(costs),
+    );
+    for (name, cost) in costs {
+        out += &format!("\n{cost:>8}  {name}");
+    }
+    if total(costs) > LONG_LIST_TOKENS {
+        out += "\nThat is long: shorter descriptions and fewer tools leave a model more room to think.";
+    }
+    out
+}
+
+fn count(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
+/// `{ "ok", "findings": […], "tools": [{ "name", "tokens" }], "tokens" }`.
+fn as_json(report: &Report, costs: &[(String, usize)]) -> String {
+    let tools = costs
+        .iter()
+        .map(|(name, cost)| Value::from([("name", name.as_str().into()), ("tokens", Value::from(*cost))]))
+        .collect::<Vec<_>>();
+    Value::from([
+        ("ok", Value::Bool(!report.has_errors())),
+        ("findings", report.to_value()),
+        ("tools", tools.into()),
+        ("tokens", total(costs).into()),
+    ])
+    .to_json_pretty()
+}

@@ -1,0 +1,137 @@
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  it went well
+  1  the tool answered with an error, or a step of the demo did not go as expected
+  2  the command line is wrong
+  3  the config has errors
+  4  the machine refused: address taken, file not readable";
+
+/// Serves the systems and integrations of a YAML file over the Model Context Protocol.
+#[derive(Debug, Parser)]
+#[command(name = "renkei", version, propagate_version = true, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve a config over MCP.
+    #[command(after_help = "Examples:
+  renkei serve                                 the config in this folder, on 127.0.0.1:8383
+  renkei serve examples/shop --listen 127.0.0.1:0
+  renkei serve shop.yaml --stdio               for clients that start their servers themselves")]
+    Serve(ServeArgs),
+    /// Check a config: everything that can be known without its systems.
+    #[command(after_help = "Examples:
+  renkei check
+  renkei check examples/shop --no-env          on a machine without the secrets
+  renkei check shop.yaml --json                for editors and CI")]
+    Check(CheckArgs),
+    /// Call a tool through the engine, without a client.
+    #[command(after_help = "Examples:
+  renkei call get_product sku=046d:c52b --config examples/shop
+  renkei call search_products query=keyboard limit=3 --json
+  renkei call place_order 'lines=[{\"sku\":\"046d:c52b\",\"quantity\":2}]'
+
+A value is read as the tool's schema says: text for a string, JSON otherwise.
+`key=@file` takes the value from a file; `key:=JSON` is JSON in any case.")]
+    Call(CallArgs),
+    /// Print the JSON Schema of the config, for editors.
+    #[command(after_help = "Examples:
+  renkei schema > renkei.schema.json
+
+In the config, for editors with a YAML language server:
+  # yaml-language-server: $schema=renkei.schema.json")]
+    Schema(SchemaArgs),
+    /// Show it all at work: stand-in systems, a server, a client's tour.
+    #[command(after_help = "Examples:
+  renkei demo                                  a tour, then the server stays up for your client
+  renkei demo --once                           only the tour
+  renkei demo --systems-only                   only the shop's stand-in systems")]
+    Demo(crate::demo::DemoArgs),
+    /// Print a completion script for a shell.
+    #[command(after_help = "Examples:
+  renkei completions bash > ~/.local/share/bash-completion/completions/renkei")]
+    Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigPaths,
+    /// Listen here instead of where `server.listen` says; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR", conflicts_with = "stdio")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Speak MCP on stdin and stdout instead of HTTP.
+    #[arg(long)]
+    pub(crate) stdio: bool,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigPaths {
+    /// Config files, or folders of them; this folder without any.
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// What to log on stderr: error, warn, info, debug, trace, or a filter such as `renkei=debug`.
+    #[arg(long, value_name = "FILTER", env = "RENKEI_LOG", default_value = "info")]
+    pub(crate) log: String,
+    /// One JSON object a line instead of text.
+    #[arg(long)]
+    pub(crate) log_json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigPaths,
+    /// Do not ask for environment variables and secret files: any value will do.
+    #[arg(long)]
+    pub(crate) no_env: bool,
+    /// Print the findings and the tools as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CallArgs {
+    /// The tool's name.
+    pub(crate) tool: String,
+    /// Its arguments.
+    #[arg(value_name = "KEY=VALUE")]
+    pub(crate) arguments: Vec<String>,
+    /// Config files, or folders of them; this folder without any.
+    #[arg(long, short, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(crate) config: Vec<PathBuf>,
+    /// Print the whole result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) log: QuietLogArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QuietLogArgs {
+    /// What to log on stderr: error, warn, info, debug, trace.
+    #[arg(long, value_name = "FILTER", env = "RENKEI_LOG", default_value = "error")]
+    pub(crate) log: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// Write the reference pages, made from the same types, into this folder.
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub(crate) reference: Option<PathBuf>,
+}

@@ -1,0 +1,79 @@
+//! From paths to a plan and its engine: the one place that knows all kinds.
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+use renkei_config::{Kinds, Loaded, Options, Plan, Report, ServerConfig};
+use renkei_patterns::engine::{self, Engine};
+
+use crate::exit;
+
+/// Everything that a config may name.
+pub(crate) fn kinds() -> Kinds<'static> {
+    Kinds {
+        connectors: renkei_connectors::CONNECTORS,
+        patterns: renkei_patterns::PATTERNS,
+        layers: renkei_layers::LAYERS,
+    }
+}
+
+/// Reads and checks the config.
+pub(crate) fn load(paths: &[PathBuf], no_env: bool) -> Result<Loaded, Report> {
+    renkei_config::load(paths, &kinds(), &Options { no_env })
+}
+
+/// Reads and checks the config; `extra` goes before the process's own variables.
+pub(crate) fn load_with(paths: &[PathBuf], extra: &[(String, String)]) -> Result<Loaded, Report> {
+    renkei_config::load_with_environment(paths, &kinds(), &Options::default(), &|name| {
+        let own = extra.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+        own.or_else(|| renkei_config::of_process(name))
+    })
+}
+
+/// The same for commands that go on with it: problems are printed, warnings too.
+pub(crate) fn load_or_report(paths: &[PathBuf]) -> Result<Plan, ExitCode> {
+    match load(paths, false) {
+        Ok(loaded) => {
+            if !loaded.report.is_empty() {
+                print(&loaded.report);
+            }
+            Ok(loaded.plan)
+        }
+        Err(report) => {
+            print(&report);
+            Err(ExitCode::from(exit::CONFIG))
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "diagnostics are for the person at the terminal")]
+pub(crate) fn print(report: &Report) {
+    eprintln!("{}", report.render(renkei_config::Style::detect()));
+}
+
+/// Compiles a plan's tools.
+pub(crate) fn compile(plan: Plan) -> Result<(ServerConfig, Arc<Engine>), ExitCode> {
+    let limits = &plan.server.limits;
+    let options = engine::Options {
+        base_dir: plan.base_dir,
+        tool_timeout: limits.tool_timeout,
+        result_bytes: limits.result_bytes.as_usize(),
+        concurrent_calls: limits.concurrent_calls,
+        ..engine::Options::default()
+    };
+    match Engine::new(plan.systems, plan.tools, options) {
+        Ok(engine) => Ok((plan.server, Arc::new(engine))),
+        Err(problems) => {
+            for problem in problems {
+                exit::fail(&problem.to_string());
+            }
+            Err(ExitCode::from(exit::CONFIG))
+        }
+    }
+}
+
+/// Compiles a plan's tools and starts to connect its systems, in the background.
+pub(crate) fn engine(plan: Plan) -> Result<(ServerConfig, Arc<Engine>), ExitCode> {
+    let (server, engine) = compile(plan)?;
+    engine.start();
+    Ok((server, engine))
+}
