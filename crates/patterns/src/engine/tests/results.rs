@@ -16,11 +16,12 @@ async fn run(tool: Tool, arguments: &str) -> ToolResult {
 }
 
 fn texts(result: &ToolResult) -> Vec<&str> {
-    let text = |part| match part {
-        Content::Text(text) => text.as_str(),
-        other => panic!("{other:?}"),
-    };
-    result.content.iter().map(text).collect()
+    let mut texts = Vec::new();
+    for part in &result.content {
+        let Content::Text(text) = part else { panic!("{part:?}") };
+        texts.push(text.as_str());
+    }
+    texts
 }
 
 #[tokio::test(start_paused = true)]
