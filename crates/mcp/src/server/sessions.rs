@@ -7,7 +7,7 @@ use std::sync::{
 
 use futures_util::{Stream, StreamExt as _};
 use indexmap::IndexMap;
-use renkei_core::{Principal, principal::How};
+use renkei_core::{Principal, Value, principal::How};
 use rmcp::{
     model::{ClientJsonRpcMessage, ServerJsonRpcMessage},
     transport::{
@@ -32,10 +32,25 @@ pub(super) struct Sessions {
 
 #[derive(Debug)]
 struct Session {
-    owner: OnceLock<(How, Arc<str>)>,
+    owner: OnceLock<Owner>,
     /// Streams of responses that are open, and calls under way with them.
     streams: AtomicUsize,
     used: Mutex<Instant>,
+}
+
+/// What makes two principals the same. A name is unique only among those of one issuer.
+#[derive(Debug, PartialEq)]
+struct Owner {
+    how: How,
+    name: Arc<str>,
+    issuer: Option<Value>,
+}
+
+impl Owner {
+    fn of(principal: &Principal) -> Self {
+        let issuer = principal.claims.get("iss").cloned();
+        Owner { how: principal.how, name: principal.name.clone(), issuer }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +80,7 @@ impl Sessions {
     pub(super) fn own(&self, id: &str, principal: &Principal) {
         if let Some(session) = self.lock().get(id) {
             // It has an owner already only if the id was given twice, which `create_session` rules out.
-            let _ = session.owner.set((principal.how, principal.name.clone()));
+            let _ = session.owner.set(Owner::of(principal));
         }
     }
 
@@ -73,7 +88,7 @@ impl Sessions {
     pub(super) fn is_owner(&self, id: &str, principal: &Principal) -> bool {
         let known = self.lock();
         let owner = known.get(id).and_then(|session| session.owner.get());
-        owner.is_some_and(|(how, name)| *how == principal.how && *name == principal.name)
+        owner.is_some_and(|owner| *owner == Owner::of(principal))
     }
 
     /// Makes room if there is none: the session that is idle longest goes.

@@ -79,7 +79,8 @@ async fn a_session_is_its_owners() {
     let session = answer.headers["mcp-session-id"].to_str().unwrap().to_owned();
     answer.message().await;
     let ping = || Post::new(json!({"jsonrpc": "2.0", "id": 2, "method": "ping"})).session(&session);
-    let others = [principal("bob", How::ApiKey), principal("ada", How::Jwt), Principal::anonymous()];
+    let issued = Principal { claims: CoreValue::from([("iss", "x")]), ..ada.clone() };
+    let others = [principal("bob", How::ApiKey), principal("ada", How::Jwt), Principal::anonymous(), issued];
     for other in others {
         for method in ["POST", "GET", "DELETE"] {
             let body = ping().body.to_string();

@@ -5,5 +5,6 @@ mod client;
 mod fake;
 mod http;
 mod limits;
+mod log;
 mod stdio;
 mod wire;
