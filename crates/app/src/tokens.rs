@@ -10,7 +10,7 @@ pub(crate) fn estimate(text: &str) -> usize {
     let mut rest = text.chars().peekable();
     while let Some(first) = rest.next() {
         let class = class_of(first);
-        let mut length = 1;
+        let mut length = 1_usize;
         while rest.next_if(|next| class_of(*next) == class).is_some() {
             length += 1;
         }
