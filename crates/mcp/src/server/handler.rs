@@ -14,21 +14,9 @@ use rmcp::{
 
 use super::{Server, call::principal};
 
-/// Methods that rmcp knows. It takes one whose parameters do not fit its types for a custom method.
-const KNOWN_METHODS: [&str; 12] = [
-    "initialize",
-    "ping",
-    "server/discover",
-    "tools/list",
-    "tools/call",
-    "prompts/list",
-    "prompts/get",
-    "resources/list",
-    "resources/read",
-    "resources/templates/list",
-    "completion/complete",
-    "subscriptions/listen",
-];
+/// What is offered beyond the handshake. rmcp takes a request whose parameters do not fit its types for one
+/// with a method of its own, and would call it unknown.
+const OFFERED_METHODS: [&str; 3] = ["server/discover", "tools/list", "tools/call"];
 
 /// rmcp's view of the server.
 #[derive(Clone, Debug)]
@@ -83,7 +71,7 @@ impl ServerHandler for Handler {
         _: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         let method = request.method;
-        if KNOWN_METHODS.contains(&&*method) {
+        if OFFERED_METHODS.contains(&&*method) {
             let text = format!("the parameters of `{method}` are not what the protocol says");
             return Err(ErrorData::invalid_params(text, None));
         }

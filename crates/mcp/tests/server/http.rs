@@ -296,6 +296,7 @@ async fn methods_that_are_not_offered_are_not_found() {
         ("logging/setLevel", json!({"level": "info"})),
         ("tasks/get", json!({"taskId": "x"})),
         ("nonsense", json!({})),
+        ("initialize", json!({})),
     ];
     for (method, params) in methods {
         let legacy = face.legacy(&session, method, params.clone()).await.message().await;
