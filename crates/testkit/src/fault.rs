@@ -58,7 +58,11 @@ impl Answer {
     }
 
     pub fn body(status: u16, content_type: &str, body: impl Into<Bytes>) -> Self {
-        Answer::Reply { status, headers: vec![("content-type".into(), content_type.into())], body: body.into() }
+        Answer::Reply {
+            status,
+            headers: vec![("content-type".into(), content_type.into())],
+            body: body.into(),
+        }
     }
 
     pub fn redirect(status: u16, location: &str) -> Self {
@@ -296,7 +300,8 @@ async fn act(stream: &mut TcpStream, answer: Answer, head_only: bool) -> Next {
         Answer::Reset => reset(stream),
         Answer::Trickle { content_type, pieces } => {
             let length = pieces.iter().map(Bytes::len).sum();
-            let mut parts = vec![Bytes::from(head(200, &[("content-type".into(), content_type)], Some(length)))];
+            let mut parts =
+                vec![Bytes::from(head(200, &[("content-type".into(), content_type)], Some(length)))];
             parts.extend(pieces);
             for part in parts {
                 if stream.write_all(&part).await.is_err() {
@@ -366,6 +371,11 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut BytesMut) -> Option<R
             break at + 4;
         }
         more(stream, buffer).await?;
+        // A TLS handshake, for one: waiting for an empty line would be for ever.
+        if !buffer[0].is_ascii_alphabetic() {
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n").await;
+            return None;
+        }
     };
     let head = buffer.split_to(end).freeze();
     let text = String::from_utf8_lossy(&head).into_owned();

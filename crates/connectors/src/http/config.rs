@@ -95,8 +95,10 @@ impl fmt::Debug for PerCall {
 
 impl FromNode for PerCall {
     fn from_node(node: &Node, d: &mut Diagnostics) -> Option<Self> {
-        let names =
-            Names { input: None, vars: ["caller", "key", "run"].map(Into::into).into(), environment: false };
+        // Here is no action, so there is no input: its schema has no member.
+        let no_input = Value::from([("type", "object".into()), ("additionalProperties", Value::Bool(false))]);
+        let vars = ["caller", "key", "run"].map(Into::into).into();
+        let names = Names { input: Some(&no_input), vars, environment: false };
         match &node.kind {
             NodeKind::String(_) => Template::read(node, &names, d).map(PerCall),
             NodeKind::Unknown => {

@@ -3,6 +3,7 @@
 use std::{error::Error as _, time::Duration};
 
 use http::{HeaderMap, StatusCode, header};
+use jiff::fmt::rfc2822::DateTimeParser;
 use renkei_core::{Applied, Effect, Error, Kind, Request, Retry, Secret, duration};
 
 use super::guard::Refused;
@@ -192,7 +193,9 @@ fn retry_after(headers: &HeaderMap, now: jiff::Timestamp) -> Option<Duration> {
     if let Ok(seconds) = text.parse::<u32>() {
         return Some(Duration::from_secs(seconds.into()));
     }
-    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    // A wrong day of the week is no reason to come back at once.
+    static DATES: DateTimeParser = DateTimeParser::new().relaxed_weekday(true);
+    let date = DATES.parse_timestamp(text).ok()?;
     Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
 }
 
@@ -262,32 +265,23 @@ fn cut(text: &str, max: usize) -> &str {
 
 /// The first error of type `T` among the causes.
 fn cause<T: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&T> {
-    let mut next = error.source();
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<T>() {
-            return Some(found);
-        }
-        // `io::Error` hands on the cause of what it wraps, not what it wraps.
-        if let Some(inner) = error.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref())
-            && let Some(found) = inner.downcast_ref::<T>()
-        {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
+    causes(error).find_map(|error| error.downcast_ref())
 }
 
-/// An error and its causes, without the URL, which may hold what is secret.
-fn chain(error: &reqwest::Error) -> String {
-    let mut texts = Vec::new();
-    let mut next = error.source();
-    while let Some(error) = next {
-        let text = error.to_string();
-        if texts.last() != Some(&text) {
-            texts.push(text);
+/// The causes of an error, without itself: its own text has the URL, which may hold what is secret.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(error.source(), |error| {
+        let error = *error;
+        // An `io::Error` gives the cause of what it wraps, not what it wraps.
+        match error.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref()) {
+            Some(inner) => Some(inner as &(dyn std::error::Error + 'static)),
+            None => error.source(),
         }
-        next = error.source();
-    }
+    })
+}
+
+fn chain(error: &reqwest::Error) -> String {
+    let mut texts: Vec<String> = causes(error).map(ToString::to_string).collect();
+    texts.dedup();
     if texts.is_empty() { "no more is known".to_owned() } else { texts.join(": ") }
 }

@@ -315,6 +315,9 @@ fn one_body(_: &Op, node: &Node, d: &mut Diagnostics) {
 fn short(node: &Node, names: &Names<'_>, slots: &mut Slots, d: &mut Diagnostics) -> Option<(Method, Target)> {
     let mut pieces = split(node, d)?;
     let hint = "write a method and a path: `GET /customers/${.id}`";
+    if pieces.is_empty() {
+        pieces.push(Piece::Literal { text: String::new(), at: 0 });
+    }
     let Some(Piece::Literal { text, at }) = pieces.first_mut() else {
         d.push(Diagnostic::error(node.span, "the method of an operation cannot be a template").hint(hint));
         return None;

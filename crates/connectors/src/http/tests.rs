@@ -1,5 +1,12 @@
 //! The connector against a server that tells what came over the wire.
 
+mod errors;
+mod inject;
+mod network;
+mod reading;
+mod replies;
+mod requests;
+
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
