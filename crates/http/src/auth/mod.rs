@@ -19,6 +19,9 @@ pub use self::{
 };
 use crate::reply::Refusal;
 
+/// Public by its nature (RFC 8615): clients look here for how to authenticate, and must get an honest 404.
+const PUBLIC: &str = "/.well-known/";
+
 /// Which credentials let whom in.
 #[derive(Clone, Debug)]
 pub struct Authentication {
@@ -94,7 +97,12 @@ pub(crate) async fn check(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match authentication.principal(request.headers()) {
+    let principal = if request.uri().path().starts_with(PUBLIC) {
+        Ok(Principal::anonymous())
+    } else {
+        authentication.principal(request.headers())
+    };
+    match principal {
         Ok(principal) => {
             request.extensions_mut().insert(Arc::new(principal));
             next.run(request).await

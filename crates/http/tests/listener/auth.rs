@@ -313,6 +313,20 @@ async fn nobody_may_come_in_where_it_is_said() {
     assert_eq!(send(&closed, &[("x-api-key", "x")]).await.status, StatusCode::UNAUTHORIZED);
 }
 
+/// Clients that were refused look there for an authorization server; 401 would send them in circles.
+#[tokio::test]
+async fn where_to_authenticate_is_no_secret() {
+    let options = options(&[]);
+    let host = [("host", "localhost:8383")];
+    for (path, status) in [
+        ("/.well-known/oauth-protected-resource/mcp", StatusCode::NOT_FOUND),
+        ("/.well-known", StatusCode::UNAUTHORIZED),
+        ("/x/.well-known/y", StatusCode::UNAUTHORIZED),
+    ] {
+        assert_eq!(ask(&options, "127.0.0.1:8383", "GET", path, &host).await.status, status, "{path}");
+    }
+}
+
 #[test]
 fn keys_that_do_not_fit_are_refused_at_start() {
     let private = include_str!("keys/ec.private.pem");

@@ -1,5 +1,7 @@
 //! What the server holds at most, whose sessions are, and how it stops.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use renkei_core::{Principal, Value as CoreValue, principal::How};
 use renkei_mcp::Limits;
@@ -53,6 +55,22 @@ async fn the_session_that_is_idle_longest_makes_room() {
     {
         assert_eq!(face.legacy(session, "ping", json!({})).await.status, status);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_idle_for_too_long_is_closed() {
+    let face = Face::with(Limits { session_idle: Duration::from_secs(600), ..Limits::default() });
+    let session = face.initialize().await;
+    for _ in 0..3 {
+        tokio::time::advance(Duration::from_secs(599)).await;
+        face.legacy(&session, "ping", json!({})).await.message().await;
+    }
+    tokio::time::advance(Duration::from_secs(601)).await;
+    // Its worker has to see the time first. No request may do it: that would wake the session.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(face.legacy(&session, "ping", json!({})).await.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
