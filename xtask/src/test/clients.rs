@@ -25,6 +25,8 @@ pub(super) fn run(binary: &Path, tally: &mut Tally) -> Result<()> {
     let upstream = StandIn::start()?;
     let upstream_url = upstream.url();
     let service = Service::start(binary, &config, &[("UPSTREAM", &upstream_url)])?;
+    let logs = workspace::target_directory()?.join("xtask-clients");
+    fs::create_dir_all(&logs)?;
     for script in SCRIPTS {
         let mut command = if script.ends_with(".py") {
             let mut command = Command::new(&python);
@@ -39,11 +41,15 @@ pub(super) fn run(binary: &Path, tally: &mut Tally) -> Result<()> {
         command.env("RENKEI_URL", &service.url).env("UPSTREAM", &upstream_url);
         let before = tally.failures.len();
         let name = script.split('.').next().unwrap_or(script);
+        // The servers that it starts on stdio log there, too: of interest only when something failed.
+        let noise = logs.join(format!("{name}.log"));
+        command.stderr(fs::File::create(&noise)?);
         if let Err(error) = follow(&mut command, name, tally) {
             tally.fail(&format!("{name} runs to its end"), &format!("{error:#}"));
         }
         if tally.failures.len() > before {
             println!("  # the server's log ends with\n{}", service.log());
+            println!("  # standard error of the client and of its servers is in {}", noise.display());
         }
     }
     Ok(())
