@@ -1,7 +1,8 @@
 //! `${env.X}` and `${file["path"]}` in `server` and `systems`, rendered once at start.
 //!
-//! What comes out is marked as literal: a password with a `${` in it is no template. In systems, a
-//! `${…}` that uses `$caller`, `$key` or `$run` stays for each call; a text may hold both kinds.
+//! What comes out is marked as literal: a password with a `${` in it is no template. In `headers` and
+//! `auth` of a system, a `${…}` that uses `$caller`, `$key` or `$run` stays for each call; a text may hold
+//! both kinds.
 
 use std::{
     collections::BTreeMap,
@@ -20,7 +21,9 @@ use renkei_core::{
 /// A file that `${file[…]}` names may be this long.
 pub const MAX_VALUE_FILE_BYTES: usize = 64 * 1024;
 
-/// What the templates of a system may keep for each call.
+/// The parts of a system whose templates may use …
+const PER_CALL_PARTS: [&str; 2] = ["headers", "auth"];
+/// … these names, and are rendered for each call then.
 const PER_CALL: [&str; 3] = ["caller", "key", "run"];
 
 /// Gives the value of an environment variable.
@@ -46,6 +49,8 @@ pub(crate) struct Environment<'a> {
 pub(crate) enum Part {
     Server,
     System,
+    /// `headers` and `auth` of a system.
+    PerCall,
 }
 
 /// What became of one `${…}`.
@@ -81,6 +86,27 @@ impl<'a> Environment<'a> {
             _ => return node.clone(),
         };
         Node { kind, span: node.span }
+    }
+
+    /// The same for one of `systems`.
+    pub(crate) fn render_system(&mut self, node: &Node, d: &mut Diagnostics) -> Node {
+        let NodeKind::Map(kinds) = &node.kind else { return self.render(node, Part::System, d) };
+        let mut out = Vec::with_capacity(kinds.len());
+        for kind in kinds {
+            let value = match &kind.value.kind {
+                NodeKind::Map(members) => {
+                    let members = members.iter().map(|member| {
+                        let per_call = PER_CALL_PARTS.contains(&&*member.key);
+                        let part = if per_call { Part::PerCall } else { Part::System };
+                        Entry { value: self.render(&member.value, part, d), ..member.clone() }
+                    });
+                    Node { kind: NodeKind::Map(members.collect()), span: kind.value.span }
+                }
+                _ => self.render(&kind.value, Part::System, d),
+            };
+            out.push(Entry { value, ..kind.clone() });
+        }
+        Node { kind: NodeKind::Map(out), span: node.span }
     }
 
     fn text(&mut self, node: &Node, part: Part, d: &mut Diagnostics) -> Option<NodeKind> {
@@ -144,14 +170,23 @@ impl<'a> Environment<'a> {
         part: Part,
         d: &mut Diagnostics,
     ) -> Option<Rendered> {
-        let per_call: &[&str] = if part == Part::System { &PER_CALL } else { &[] };
-        let vars = per_call.iter().map(|name| (*name).into()).collect();
+        let vars = PER_CALL.iter().map(|name| (*name).into()).collect();
         let names = Names { input: None, vars, environment: true };
         let template = Template::expression(node, source, at, &names, d)?;
         let uses = |name: &str| template.vars().iter().any(|var| &**var == name);
         let environment = uses("env") || uses("file");
         let span = node.text_span(at.saturating_sub(2), at + source.len() + 1);
-        if let Some(name) = per_call.iter().find(|name| uses(name)) {
+        if let Some(name) = PER_CALL.iter().find(|name| uses(name)) {
+            if part != Part::PerCall {
+                d.push(
+                    Diagnostic::error(
+                        span,
+                        format!("`${name}` is known per call, and this is read once, at start"),
+                    )
+                    .hint("only `headers` and `auth` of a system, and the calls of tools, may use it"),
+                );
+                return None;
+            }
             if environment {
                 let message = format!("one template uses both the environment and `${name}`");
                 d.push(

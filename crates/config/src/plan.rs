@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use indexmap::IndexMap;
 use renkei_core::{
     ConnectContext, Connection, ConnectorKind, Definitions, Diagnostic, Diagnostics, Entry, Error, FromNode,
-    LayersKind, Node, NodeKind, PatternKind, PreparedOp, Result, System,
+    LayersKind, Node, NodeKind, PatternKind, PreparedOp, Result, System, Value,
     connector::SystemPlan,
     diagnostic::{Sources, suggest},
     template::Names,
@@ -23,6 +23,7 @@ use crate::{
     environment::{self, Environment, Part, Variables},
     files,
     report::Report,
+    schema::resolve,
     server::ServerConfig,
     tool,
 };
@@ -106,7 +107,7 @@ pub fn load_with_environment(
     let mut systems = IndexMap::new();
     for entry in &merged.systems {
         check_system_name(entry, d);
-        let value = environment.render(&entry.value, Part::System, d);
+        let value = environment.render_system(&entry.value, d);
         let system = system(&Entry { value, ..entry.clone() }, kinds, d);
         systems.insert(entry.key.clone(), system);
     }
@@ -170,23 +171,26 @@ fn system(entry: &Entry, kinds: &Kinds<'_>, d: &mut Diagnostics) -> SystemPlan {
     let layers = kinds.layers.read(&entry.value, d);
     let NodeKind::Map(members) = &entry.value.kind else {
         if !matches!(entry.value.kind, NodeKind::Unknown) {
-            let names: Vec<String> =
-                kinds.connectors.iter().map(|kind| format!("`{}`", kind.name())).collect();
+            let kind = kinds.connectors.first().map_or("http", |kind| kind.name());
             let message = format!("the system `{}` is {}, not a mapping", entry.key, entry.value.what());
-            d.push(
-                Diagnostic::error(entry.key_span, message)
-                    .hint(format!("say what kind of system it is: {}", names.join(", "))),
-            );
+            d.push(Diagnostic::error(entry.key_span, message).hint(format!(
+                "write `{}: {{ {kind}: {{ … }} }}`; the kinds of systems: {}",
+                entry.key,
+                listed(kinds.connectors.iter().map(|kind| kind.name()))
+            )));
         }
         return broken(layers);
     };
-    match connector(entry, members, kinds, d) {
-        Some((kind, node)) => match kind.read(&entry.key, node, d) {
-            Some(system) => SystemPlan { name: entry.key.clone(), kind: kind.name(), system, layers },
-            None => broken(layers),
-        },
+    let Some((kind, member)) = connector(entry, members, kinds, d) else { return broken(layers) };
+    let node = without_layers(member, kind, kinds, d);
+    match kind.read(&entry.key, &node, d) {
+        Some(system) => SystemPlan { name: entry.key.clone(), kind: kind.name(), system, layers },
         None => broken(layers),
     }
+}
+
+fn listed<'s>(names: impl Iterator<Item = &'s str>) -> String {
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// The only key that names a connector. Other keys belong to the layers.
@@ -195,69 +199,120 @@ fn connector<'k, 'n>(
     members: &'n [Entry],
     kinds: &Kinds<'k>,
     d: &mut Diagnostics,
-) -> Option<(&'k dyn ConnectorKind, &'n Node)> {
-    let of_layers: Vec<&str> =
-        kinds.layers.properties(&mut Definitions::default()).into_iter().map(|(name, _)| name).collect();
-    let connectors: Vec<&str> = kinds.connectors.iter().map(|kind| kind.name()).collect();
+) -> Option<(&'k dyn ConnectorKind, &'n Entry)> {
+    let of_layers = layer_keys(kinds);
+    let named = |key: &str| kinds.connectors.iter().copied().find(|kind| kind.name() == key);
     let mut chosen: Option<(&Entry, &dyn ConnectorKind)> = None;
     let (mut good, mut explained) = (true, false);
     for member in members {
         let key = &*member.key;
-        if let Some(kind) = kinds.connectors.iter().find(|kind| kind.name() == key) {
-            match chosen {
-                None => chosen = Some((member, *kind)),
-                Some((first, _)) => {
-                    good = false;
-                    d.push(
-                        Diagnostic::error(
-                            member.key_span,
-                            format!("the system `{}` is two things at once", entry.key),
-                        )
+        if of_layers.contains(&key) {
+            continue;
+        }
+        let Some(kind) = named(key) else {
+            explained = true;
+            let (diagnostic, meant) = unknown_in_system(member, members, kinds, &of_layers);
+            d.push(diagnostic);
+            // Read as what was meant, so that what stands under it is checked, too.
+            if let (None, Some(kind)) = (&chosen, meant.and_then(named)) {
+                chosen = Some((member, kind));
+            }
+            continue;
+        };
+        match chosen {
+            Some((first, _)) if named(&first.key).is_some() => {
+                good = false;
+                let message = format!("the system `{}` is two things at once", entry.key);
+                d.push(
+                    Diagnostic::error(member.key_span, message)
                         .related(first.key_span, "the first one")
                         .hint(format!("keep one of `{}` and `{key}`, or make two systems", first.key)),
-                    );
-                }
+                );
             }
-        } else if !of_layers.contains(&key) {
-            explained = true;
-            d.push(unknown_in_system(member, &connectors, &of_layers));
+            _ => chosen = Some((member, kind)),
         }
     }
     match chosen {
-        Some((member, kind)) if good => return Some((kind, &member.value)),
+        Some((member, kind)) if good => return Some((kind, member)),
         None if !explained => {
-            let names: Vec<String> = connectors.iter().map(|name| format!("`{name}`")).collect();
-            d.push(
-                Diagnostic::error(
-                    entry.key_span,
-                    format!("the system `{}` does not say what it is", entry.key),
-                )
-                .hint(format!("add one of {}", names.join(", "))),
-            );
+            let message = format!("the system `{}` does not say what it is", entry.key);
+            let names = listed(kinds.connectors.iter().map(|kind| kind.name()));
+            d.push(Diagnostic::error(entry.key_span, message).hint(format!("add one of {names}")));
         }
         _ => {}
     }
     None
 }
 
-fn unknown_in_system(member: &Entry, connectors: &[&str], of_layers: &[&str]) -> Diagnostic {
+fn layer_keys(kinds: &Kinds<'_>) -> Vec<&'static str> {
+    kinds.layers.properties(&mut Definitions::default()).into_iter().map(|(name, _)| name).collect()
+}
+
+/// The keys of what stands under a connector's key.
+fn connector_keys(kind: &dyn ConnectorKind) -> Vec<Arc<str>> {
+    let mut defs = Definitions::default();
+    let schema = kind.schema(&mut defs);
+    let properties = resolve(&schema, &defs.map).get("properties").and_then(Value::as_object);
+    properties.map(|all| all.keys().cloned().collect()).unwrap_or_default()
+}
+
+/// The diagnostic, and the key that was probably meant.
+fn unknown_in_system<'k>(
+    member: &Entry,
+    members: &[Entry],
+    kinds: &Kinds<'k>,
+    of_layers: &[&'k str],
+) -> (Diagnostic, Option<&'k str>) {
     let key = &*member.key;
     if LATER_CONNECTORS.contains(&key) || LATER_LAYERS.contains(&key) {
-        return Diagnostic::error(member.key_span, format!("`{key}` is not available in this version"))
-            .hint("it arrives with a later release; remove it for now");
+        let diagnostic =
+            Diagnostic::error(member.key_span, format!("`{key}` is not available in this version"))
+                .hint("it arrives with a later release; remove it for now");
+        return (diagnostic, None);
     }
     let diagnostic = Diagnostic::error(member.key_span, format!("unknown key `{key}` in a system"));
-    let all = || connectors.iter().chain(of_layers).copied();
-    match suggest(key, all()) {
-        Some(close) => diagnostic.hint(format!("did you mean `{close}`?")),
+    let owner = kinds.connectors.iter().find(|kind| {
+        members.iter().any(|other| *other.key == *kind.name())
+            && connector_keys(**kind).iter().any(|own| **own == *key)
+    });
+    if let Some(owner) = owner {
+        let hint = format!("it belongs to `{0}`: move it one level in, under `{0}:`", owner.name());
+        return (diagnostic.hint(hint), None);
+    }
+    let all: Vec<&str> =
+        kinds.connectors.iter().map(|kind| kind.name()).chain(of_layers.iter().copied()).collect();
+    match suggest(key, all.iter().copied()) {
+        Some(close) => (diagnostic.hint(format!("did you mean `{close}`?")), Some(close)),
         None => {
-            let all: Vec<String> = all().map(|key| format!("`{key}`")).collect();
-            diagnostic.hint(format!(
-                "allowed here: {}; what is the connector's own stands under its key",
-                all.join(", ")
-            ))
+            let hint = format!(
+                "allowed here: {}; what belongs to a kind stands under its key",
+                listed(all.into_iter())
+            );
+            (diagnostic.hint(hint), None)
         }
     }
+}
+
+/// What stands under a connector's key. A layer's key there is reported here, where it is known what
+/// to do about it.
+fn without_layers(member: &Entry, kind: &dyn ConnectorKind, kinds: &Kinds<'_>, d: &mut Diagnostics) -> Node {
+    let NodeKind::Map(entries) = &member.value.kind else { return member.value.clone() };
+    let of_layers = layer_keys(kinds);
+    let own = connector_keys(kind);
+    let mut kept = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let key = &*entry.key;
+        if of_layers.contains(&key) && !own.iter().any(|own| **own == *key) {
+            let message = format!("`{key}` belongs to the system, not to `{}`", kind.name());
+            d.push(
+                Diagnostic::error(entry.key_span, message)
+                    .hint(format!("move it one level out, beside `{}:`", member.key)),
+            );
+        } else {
+            kept.push(entry.clone());
+        }
+    }
+    Node { kind: NodeKind::Map(kept), span: member.value.span }
 }
 
 /// Which systems a tool uses, so far.

@@ -83,6 +83,8 @@ impl Report {
         let handler = GraphicalReportHandler::new_themed(theme)
             .with_width(style.width)
             .with_links(false)
+            // Terminals wrap, too, and do not break what is to be copied.
+            .with_wrap_lines(false)
             .with_context_lines(1)
             .without_syntax_highlighting();
         let mut out = String::new();

@@ -22,6 +22,7 @@ use crate::icon::IconConfig;
 
 /// A tool as MCP clients see it, and the one action behind it.
 #[derive(Clone, Debug, FromNode)]
+#[expect(dead_code, reason = "schemas and templates are read from the tree; their fields are the manual")]
 pub(crate) struct ToolConfig {
     /// For the model: what the tool does, when to use it, what comes back.
     description: String,
@@ -123,22 +124,23 @@ pub(crate) fn read(
         );
         return None;
     };
-    check_keys(members, patterns, d);
-    let config = ToolConfig::from_node(&generic_part(entry, members), d);
-    let input_schema = input_schema(config.as_ref(), d);
+    let members = known_members(members, patterns, d);
+    let tool = generic_part(entry, &members);
+    let config = ToolConfig::from_node(&tool, d);
+    // From here on everything is read from the tree: what is wrong elsewhere in the tool hides nothing.
+    let input_schema = input_schema(&tool, d);
     let vars = ["caller", "now", "run", "key"].map(Cow::Borrowed);
-    let names = Names { input: input_schema.as_ref(), vars: vars.into(), environment: false };
-    let action = action(entry, members, systems, patterns, names.clone(), d);
-    let mut names = names;
+    let mut names = Names { input: input_schema.as_ref(), vars: vars.into(), environment: false };
+    let action = action(entry, &members, systems, patterns, names.clone(), d);
     names.vars.extend(["result", "result_meta"].map(Cow::Borrowed));
+    let output = tool.get("output").map(|node| Tree::read(node, &names, d));
+    let output_schema = tool.get("output_schema").map(|node| schema_of(node, d));
     let config = config?;
-    check_texts(&config, &entry.value, d);
-    let output = config.output.as_ref().map(|node| Tree::read(node, &names, d));
-    let content = config.content.map(|parts| content::read(parts, &names, d));
-    let output_schema = config.output_schema.as_ref().map(|node| schema_of(node, d));
-    check_timeout(config.timeout, &entry.value, d);
+    let content = config.content.as_ref().map(|parts| content::read(parts, &names, d));
+    check_texts(&config, &tool, d);
+    check_timeout(config.timeout, &tool, d);
     let annotations = config.annotations;
-    check_annotations(&annotations, &entry.value, d);
+    check_annotations(&annotations, &tool, d);
     Some(ToolPlan {
         name: entry.key.clone(),
         title: config.title,
@@ -180,11 +182,14 @@ fn check_name(entry: &Entry, d: &mut Diagnostics) {
     }
 }
 
-fn check_keys(members: &[Entry], patterns: &[&dyn PatternKind], d: &mut Diagnostics) {
-    let pattern_names = || patterns.iter().map(|pattern| pattern.name());
+/// The members of a tool. Unknown keys are reported; a misspelt one is read as what was meant, so that
+/// what stands under it is checked, too.
+fn known_members(members: &[Entry], patterns: &[&dyn PatternKind], d: &mut Diagnostics) -> Vec<Entry> {
+    let all: Vec<&str> = KEYS.into_iter().chain(patterns.iter().map(|pattern| pattern.name())).collect();
+    let mut out: Vec<Entry> = members.iter().filter(|member| all.contains(&&*member.key)).cloned().collect();
     for member in members {
         let key = &*member.key;
-        if KEYS.contains(&key) || pattern_names().any(|name| name == key) {
+        if all.contains(&key) {
             continue;
         }
         if LATER.contains(&key) {
@@ -192,22 +197,27 @@ fn check_keys(members: &[Entry], patterns: &[&dyn PatternKind], d: &mut Diagnost
                 Diagnostic::error(member.key_span, format!("`{key}` is not available in this version"))
                     .hint("it arrives with a later release; remove it for now"),
             );
+            out.push(member.clone());
             continue;
         }
         let diagnostic = Diagnostic::error(member.key_span, format!("unknown key `{key}` in a tool"));
-        d.push(match suggest(key, KEYS.into_iter().chain(pattern_names())) {
-            Some(close) => diagnostic.hint(format!("did you mean `{close}`?")),
+        d.push(match suggest(key, all.iter().copied()) {
+            Some(close) => {
+                if !out.iter().any(|other| &*other.key == close) {
+                    out.push(Entry { key: close.into(), ..member.clone() });
+                }
+                diagnostic.hint(format!("did you mean `{close}`?"))
+            }
             None => {
-                let all: Vec<String> =
-                    KEYS.into_iter().chain(pattern_names()).map(|key| format!("`{key}`")).collect();
+                let all: Vec<String> = all.iter().map(|key| format!("`{key}`")).collect();
                 diagnostic.hint(format!("allowed here: {}", all.join(", ")))
             }
         });
     }
+    out
 }
 
-/// The tool without its action and without what was refused already. It stands where the name stands,
-/// so that a missing key is shown there.
+/// The tool without its action. It stands where the name stands, so that a missing key is shown there.
 fn generic_part(entry: &Entry, members: &[Entry]) -> Node {
     let members = members.iter().filter(|member| KEYS.contains(&&*member.key)).cloned().collect();
     Node { kind: NodeKind::Map(members), span: entry.key_span }
@@ -256,11 +266,10 @@ fn action(
     pattern.read(&member.value, &mut cx)
 }
 
-fn input_schema(config: Option<&ToolConfig>, d: &mut Diagnostics) -> Option<Value> {
-    let config = config?;
-    match (&config.input, &config.input_schema) {
+fn input_schema(tool: &Node, d: &mut Diagnostics) -> Option<Value> {
+    match (tool.get("input"), tool.get("input_schema")) {
         (None, None) => Some(input::none()),
-        (Some(Input(node)), None) => input::read(node, d),
+        (Some(node), None) => input::read(node, d),
         (None, Some(node)) => {
             let schema = schema_of(node, d)?;
             if schema.get("type").and_then(Value::as_str) != Some("object") {
@@ -272,7 +281,7 @@ fn input_schema(config: Option<&ToolConfig>, d: &mut Diagnostics) -> Option<Valu
             }
             Some(schema)
         }
-        (Some(Input(input)), Some(node)) => {
+        (Some(input), Some(node)) => {
             d.push(
                 Diagnostic::error(node.span, "`input` and `input_schema` exclude each other")
                     .related(input.span, "`input`")

@@ -99,7 +99,9 @@ impl<'t> Builder<'t, '_> {
     /// The node that begins with `event`. An empty one is shown at `owner`, its key.
     fn node(&mut self, event: Event<'t>, span: Span, owner: Span, depth: usize) -> Option<Node> {
         self.count(1, span)?;
-        let (node, anchor) = match event {
+        // What was meant by the tag is not known, so nothing more is said of the value.
+        let tagged = custom_tag(&event).is_some();
+        let (mut node, anchor) = match event {
             Event::Alias(id) => return self.alias(id, span, depth),
             Event::Scalar(value, style, anchor, tag) => {
                 let node = self.scalar(&value, style, tag.as_deref(), span, owner);
@@ -109,6 +111,9 @@ impl<'t> Builder<'t, '_> {
             Event::MappingStart(_, anchor, _) => (self.mapping(span, depth)?, anchor),
             _ => (Node { kind: NodeKind::Null, span }, 0),
         };
+        if tagged {
+            node.kind = NodeKind::Unknown;
+        }
         if anchor != 0 {
             self.anchors.insert(anchor, node.clone());
         }

@@ -22,18 +22,13 @@ fn variables(name: &str) -> Option<String> {
     Some(value.to_owned())
 }
 
-/// Relative, so that the places read alike everywhere: tests run in the crate's folder.
-fn cases() -> Vec<PathBuf> {
-    let mut all: Vec<PathBuf> =
-        Path::new("tests/broken").read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
-    all.retain(|path| path.is_dir() || path.extension().is_some_and(|extension| extension == "yaml"));
-    all.sort();
-    all
-}
-
 #[test]
 fn what_is_said_of_broken_configs() {
-    let cases = cases();
+    // Relative, so that the places read alike everywhere: tests run in the crate's folder.
+    let folder = Path::new("tests/broken").read_dir().unwrap();
+    let mut cases: Vec<PathBuf> = folder.map(|entry| entry.unwrap().path()).collect();
+    cases.retain(|path| path.is_dir() || path.extension().is_some_and(|extension| extension == "yaml"));
+    cases.sort();
     assert!(cases.len() >= 60, "{} cases", cases.len());
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("broken");
@@ -42,7 +37,12 @@ fn what_is_said_of_broken_configs() {
     settings.bind(|| {
         for path in cases {
             let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-            let text = match load_with_environment(std::slice::from_ref(&path), &kinds(), &Options::default(), &variables) {
+            let text = match load_with_environment(
+                std::slice::from_ref(&path),
+                &kinds(),
+                &Options::default(),
+                &variables,
+            ) {
                 Ok(loaded) => format!("(it loads)\n{}", loaded.report.render(Style::PLAIN)),
                 Err(report) => report.render(Style::PLAIN),
             };

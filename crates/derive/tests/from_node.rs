@@ -144,11 +144,10 @@ fn tells_all_problems_at_once() {
     ]);
     let expected = [
         "unknown key `nmae` | did you mean `name`?",
-        "the key `name` is missing | add `name: …`",
         "expected a duration such as `250ms`, `5s` or `1m30s`, found the number `5` | add a unit: `5s` for seconds, `5ms` for milliseconds",
         "expected a whole number from 0 to 4294967295, found the text `3` | write it without quotes; a value of the environment is a text, `${env.X | tonumber}` makes it a number",
         "expected `true` or `false`, found the text `yes` | write `true`; in YAML 1.2 only `true` and `false` are flags",
-        "expected a list, found a string | put it in brackets: `[ … ]`",
+        "expected a list, found a string | put it in brackets, `[ … ]`, or write each item on a line after `- `",
         "`many` is not a size | write a whole number with a unit: `64KB`, `10MB`, `1MiB`; KB, MB and GB are powers of 1000, KiB, MiB and GiB of 1024",
         "unknown word `smal_one` | did you mean `small_one`?",
         "`bearer` and `basic` exclude each other | keep exactly one of `bearer` and `basic`",
@@ -165,6 +164,7 @@ fn enums_say_what_fits() {
         (text("bearer"), "`bearer` needs a value | write `{ bearer: … }`"),
         (map([("none", text("x"))]), "`none` is a word and takes no value | write just `none`"),
         (map([("baerer", text("x"))]), "unknown key `baerer` | did you mean `bearer`?"),
+        (map([("baerer", number(7))]), "unknown key `baerer` | did you mean `bearer`?"),
         (map([]), "expected one of the keys `bearer` or `basic`, found an empty mapping"),
         (
             number(7),
@@ -177,6 +177,20 @@ fn enums_say_what_fits() {
     assert_eq!(
         read::<Basic>(&text("x")).unwrap_err(),
         ["expected a mapping with `user` and `password`, found the text `x`"]
+    );
+}
+
+#[test]
+fn a_misspelt_key_is_read_as_what_was_meant() {
+    let node = map([("usr", number(7)), ("pass", text("x"))]);
+    assert_eq!(
+        read::<Basic>(&node).unwrap_err(),
+        [
+            "unknown key `usr` | did you mean `user`?",
+            "unknown key `pass` | allowed here: `user` and `password`",
+            "expected a text, found `7` | put it in quotes: `\"7\"`",
+            "the key `password` is missing | add `password: …`",
+        ]
     );
 }
 

@@ -66,7 +66,7 @@ fn check_resource(resource: &ResourceConfig, node: &Node, d: &mut Diagnostics) {
 
 /// Compiles the parts. Nothing, with diagnostics, if a template is wrong.
 pub(super) fn read(
-    parts: Vec<ContentConfig>,
+    parts: &[ContentConfig],
     names: &Names<'_>,
     d: &mut Diagnostics,
 ) -> Option<Vec<ContentPlan>> {

@@ -66,7 +66,7 @@ const KEYWORDS: [&str; 59] = [
     "writeOnly",
 ];
 /// Keywords whose value is a schema, …
-const ONE: [&str; 12] = [
+const ONE: [&str; 11] = [
     "additionalProperties",
     "contains",
     "contentSchema",
@@ -78,7 +78,6 @@ const ONE: [&str; 12] = [
     "then",
     "unevaluatedItems",
     "unevaluatedProperties",
-    "default-schema",
 ];
 /// … a list of schemas, …
 const LISTS: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
@@ -153,20 +152,31 @@ pub(super) fn check(node: &Node, schema: &Value, d: &mut Diagnostics) -> bool {
     if let Err(error) = jsonschema::draft202012::meta::validate(&plain) {
         let path = error.instance_path().to_string();
         let found = at_pointer(node, &path);
-        let mut message = format!("this is not a valid schema: {}", shorten(&error.to_string()));
-        if path.ends_with("/pattern") {
-            message = pattern_message(&plain, &path);
-        }
-        d.push(Diagnostic::error(found, message).hint("see JSON Schema 2020-12"));
+        let keyword = path.rsplit('/').next().unwrap_or_default();
+        d.push(match keyword {
+            "type" => Diagnostic::error(
+                found,
+                format!("{} is not a type of JSON Schema", shorten(&error.instance().to_string())),
+            )
+            .hint("the types: `string`, `integer`, `number`, `boolean`, `object`, `array`, `null`"),
+            "pattern" => bad_pattern(found, &plain, &path),
+            _ => {
+                let message = format!("`{keyword}` is wrong in this schema: {}", shorten(&error.to_string()));
+                Diagnostic::error(found, message).hint("schemas are JSON Schema 2020-12")
+            }
+        });
         return false;
     }
     if let Err(error) = options().build(&plain) {
         let path = error.instance_path().to_string();
-        let message = match error.kind() {
-            jsonschema::error::ValidationErrorKind::Format { .. } => pattern_message(&plain, &path),
-            _ => format!("this is not a valid schema: {}", shorten(&error.to_string())),
-        };
-        d.push(Diagnostic::error(at_pointer(node, &path), message).hint("see JSON Schema 2020-12"));
+        let found = at_pointer(node, &path);
+        d.push(match error.kind() {
+            jsonschema::error::ValidationErrorKind::Format { .. } => bad_pattern(found, &plain, &path),
+            _ => {
+                let message = format!("this is not a valid schema: {}", shorten(&error.to_string()));
+                Diagnostic::error(found, message).hint("schemas are JSON Schema 2020-12")
+            }
+        });
         return false;
     }
     true
@@ -180,10 +190,11 @@ fn options() -> jsonschema::ValidationOptions<'static> {
         .offline()
 }
 
-fn pattern_message(schema: &serde_json::Value, path: &str) -> String {
+fn bad_pattern(span: Span, schema: &serde_json::Value, path: &str) -> Diagnostic {
     let pattern = schema.pointer(path).or(schema.get("pattern")).and_then(|pattern| pattern.as_str());
     let pattern = shorten(pattern.unwrap_or_default());
-    format!("this is not a valid schema: the pattern `{pattern}` is not a regular expression")
+    Diagnostic::error(span, format!("`{pattern}` is not a regular expression that can be used here"))
+        .hint("patterns run in linear time, so look-around and back-references are left out; a literal `[`, `(`, `.` … wants a backslash")
 }
 
 /// Whether a default is a value that its own schema takes.

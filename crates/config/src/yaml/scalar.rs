@@ -56,28 +56,32 @@ pub(super) fn text(value: &str, source: &str, span: Span) -> NodeKind {
     let mut text = Text::new(value);
     if verbatim {
         text.verbatim = Some(span.start + quote as u32);
-    } else if quote == 0 {
-        text.lines = lines(value, source, span).map(Into::into);
+    } else {
+        let written = source.get(quote..source.len() - quote).unwrap_or_default();
+        text.lines = lines(value, written, span.start as usize + quote).map(Into::into);
     }
     NodeKind::String(text)
 }
 
-/// Each line's offset in the text and in the source, if the source has the same lines, indented.
-fn lines(value: &str, source: &str, span: Span) -> Option<Vec<(u32, u32)>> {
+/// Each line's offset in the text and in the source, if the source has the same letters, but for
+/// indentation and folding. `start` is the offset of `written` in the whole source.
+fn lines(value: &str, written: &str, start: usize) -> Option<Vec<(u32, u32)>> {
     let mut out = Vec::new();
     let (mut in_text, mut in_source) = (0, 0);
-    for line in value.split_inclusive('\n') {
-        let written = source.get(in_source..)?.split_inclusive('\n').next()?;
-        let content = line.trim_end_matches('\n');
-        let end = written.trim_end_matches(['\n', '\r']).len();
-        let start = end.checked_sub(content.len())?;
-        let (indent, rest) = (written.get(..start)?, written.get(start..end)?);
-        if rest != content || !indent.bytes().all(|b| b == b' ') {
-            return None;
+    for line in written.split_inclusive('\n') {
+        let content = line.trim();
+        if !content.is_empty() {
+            let rest = value.get(in_text..)?;
+            in_text += rest.len() - rest.trim_start().len();
+            if !value.get(in_text..)?.starts_with(content) {
+                return None;
+            }
+            let indent = line.len() - line.trim_start().len();
+            out.push((in_text as u32, (start + in_source + indent) as u32));
+            in_text += content.len();
         }
-        out.push((in_text as u32, span.start + (in_source + start) as u32));
-        in_text += line.len();
-        in_source += written.len();
+        in_source += line.len();
     }
-    (!out.is_empty()).then_some(out)
+    let whole = value.get(in_text..)?.trim().is_empty();
+    (whole && !out.is_empty()).then_some(out)
 }

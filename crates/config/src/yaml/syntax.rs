@@ -59,12 +59,29 @@ fn widen(text: &str, at: usize) -> (usize, usize) {
     (at, at + word.max(one))
 }
 
+/// What to do about the `:` at `at`, by what stands before it.
+fn colon_hint(text: &str, at: usize) -> &'static str {
+    let (before, line) = match text[..at].rfind('\n') {
+        Some(newline) => (&text[..newline], &text[newline + 1..at]),
+        None => ("", &text[..at]),
+    };
+    if line.contains(": ") {
+        return "it belongs to the text, so put the whole text in quotes: '…'";
+    }
+    let above = before.lines().next_back().unwrap_or_default().trim();
+    if above.contains(':') && !above.contains(": ") && !above.ends_with(':') {
+        return "the line before has no space after its `:`";
+    }
+    "check the indentation of this line and the one before; a text with `: ` wants quotes: '…'"
+}
+
 fn explain(kind: &ErrorKind, text: &str, at: usize) -> (String, &'static str) {
     let fixed = |message: &str, hint: &'static str| (message.to_owned(), hint);
     match kind {
-        ErrorKind::MappingValueNotAllowed | ErrorKind::InvalidColonPlacement => fixed(
+        ErrorKind::MappingValueNotAllowed => fixed("a `:` is not allowed here", colon_hint(text, at)),
+        ErrorKind::InvalidColonPlacement => fixed(
             "a `:` is not allowed here",
-            "if it belongs to the text, put the text in quotes: '…'; otherwise check the indentation of this line and the one before",
+            "is the `[` or `{` before it closed? A text with `: ` wants quotes: '…'",
         ),
         ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => fixed(
             "this line is no `key: value`",

@@ -98,6 +98,19 @@ fn places_are_bytes() {
 }
 
 #[test]
+fn folded_texts_have_places_too() {
+    let text = "a: >-\n  select x\n  from ${.é}\n\n    where ${.y}\nb: plain\n  and ${.z}\nc: 'q\n  ${.w}'\nd: \"x\\n\n  ${.v}\"\n";
+    let root = parse(text).unwrap();
+    for (key, word) in [("a", "${.é}"), ("a", "${.y}"), ("b", "${.z}"), ("c", "${.w}")] {
+        let node = root.get(key).unwrap();
+        let at = node.as_str().unwrap().find(word).unwrap();
+        assert_eq!(slice(text, node.text_span(at, at + word.len())), word);
+    }
+    let escaped = root.get("d").unwrap();
+    assert_eq!(slice(text, escaped.text_span(3, 8)), slice(text, escaped.span));
+}
+
+#[test]
 fn windows_line_ends() {
     let text = "a: |\r\n  one\r\n  two ${.x}\r\nb: 'c'\r\n";
     let root = parse(text).unwrap();

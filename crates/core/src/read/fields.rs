@@ -29,6 +29,9 @@ pub fn wrong<T>(node: &Node, expected: &str, d: &mut Diagnostics) -> Option<T> {
 pub struct Fields<'n> {
     node: &'n Node,
     entries: &'n [Entry],
+    /// Misspelt keys and what they are meant for. They are read as that, so that what stands under
+    /// them is checked and the right key is not missed.
+    meant: Vec<(String, &'n Entry)>,
 }
 
 impl<'n> Fields<'n> {
@@ -39,10 +42,15 @@ impl<'n> Fields<'n> {
             NodeKind::Unknown => &[],
             _ => return wrong(node, &format!("a mapping with {}", list(known, "and")), d),
         };
+        let mut meant: Vec<(String, &Entry)> = Vec::new();
         for entry in entries.iter().filter(|entry| !known.contains(&&*entry.key)) {
-            unknown_word(entry.key_span, "key", &entry.key, known, d);
+            let close = unknown_word(entry.key_span, "key", &entry.key, known, d);
+            let taken = |key: &str| node.entry(key).is_some() || meant.iter().any(|(known, _)| known == key);
+            if let Some(close) = close.filter(|close| !taken(close)) {
+                meant.push((close.to_owned(), entry));
+            }
         }
-        Some(Fields { node, entries })
+        Some(Fields { node, entries, meant })
     }
 
     /// The value of `key`. A missing key is reported, unless the type has a value for that.
@@ -73,7 +81,8 @@ impl<'n> Fields<'n> {
         if matches!(self.node.kind, NodeKind::Unknown) {
             return Some(T::from_node(self.node, d));
         }
-        let entry = self.entries.iter().find(|entry| &*entry.key == key)?;
+        let meant = || self.meant.iter().find(|(known, _)| known == key).map(|(_, entry)| *entry);
+        let entry = self.entries.iter().find(|entry| &*entry.key == key).or_else(meant)?;
         Some(T::from_node(&entry.value, d))
     }
 
@@ -83,13 +92,22 @@ impl<'n> Fields<'n> {
     }
 }
 
-fn unknown_word(span: Span, what: &str, word: &str, known: &[&str], d: &mut Diagnostics) {
+/// Gives what was probably meant.
+fn unknown_word<'k>(
+    span: Span,
+    what: &str,
+    word: &str,
+    known: &[&'k str],
+    d: &mut Diagnostics,
+) -> Option<&'k str> {
     let diagnostic = Diagnostic::error(span, format!("unknown {what} `{word}`"));
-    d.push(match suggest(word, known.iter().copied()) {
+    let close = suggest(word, known.iter().copied());
+    d.push(match close {
         Some(close) => diagnostic.hint(format!("did you mean `{close}`?")),
         None if known.is_empty() => diagnostic.hint("no keys are allowed here"),
         None => diagnostic.hint(format!("allowed here: {}", list(known, "and"))),
     });
+    close
 }
 
 /// `` `a`, `b` and `c` ``

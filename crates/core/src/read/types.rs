@@ -239,6 +239,12 @@ impl FromNode for SocketAddr {
         let text: Arc<str> = match &node.kind {
             NodeKind::Unknown => return Some(SocketAddr::from(([127, 0, 0, 1], 0))),
             NodeKind::String(text) => text.value.clone(),
+            NodeKind::Number(port) => {
+                let message =
+                    format!("expected an address such as `127.0.0.1:8383`, found the number `{port}`");
+                d.push(Diagnostic::error(node.span, message).hint(format!("write `127.0.0.1:{port}`")));
+                return None;
+            }
             _ => return wrong(node, "an address such as `127.0.0.1:8383`", d),
         };
         match text.parse() {
@@ -294,9 +300,12 @@ impl<T: FromNode> FromNode for Vec<T> {
                 let read: Vec<Option<T>> = items.iter().map(|item| T::from_node(item, d)).collect();
                 read.into_iter().collect()
             }
-            NodeKind::String(_) | NodeKind::Number(_) => {
+            NodeKind::String(_) | NodeKind::Number(_) | NodeKind::Map(_) => {
                 let message = format!("expected a list, found {}", node.what());
-                d.push(Diagnostic::error(node.span, message).hint("put it in brackets: `[ … ]`"));
+                d.push(
+                    Diagnostic::error(node.span, message)
+                        .hint("put it in brackets, `[ … ]`, or write each item on a line after `- `"),
+                );
                 None
             }
             _ => wrong(node, "a list", d),
