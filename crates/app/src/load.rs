@@ -57,8 +57,8 @@ pub(crate) fn compile(plan: Plan) -> Result<(ServerConfig, Arc<Engine>), ExitCod
         base_dir: plan.base_dir,
         tool_timeout: limits.tool_timeout,
         result_bytes: limits.result_bytes.as_usize(),
+        content_bytes: limits.content_bytes.as_usize(),
         concurrent_calls: limits.concurrent_calls,
-        ..engine::Options::default()
     };
     match Engine::new(plan.systems, plan.tools, options) {
         Ok(engine) => Ok((plan.server, Arc::new(engine))),
