@@ -37,7 +37,11 @@ async fn serve_on(
     stop: CancellationToken,
 ) -> ExitCode {
     match TcpListener::bind(address).await {
-        Ok(listener) => serve_http(config, engine, listener, stop).await,
+        Ok(listener) => {
+            let address = listener.local_addr().unwrap_or(address);
+            announce(&format!("listening on http://{address}/mcp"));
+            serve_http(config, engine, listener, stop).await
+        }
         Err(error) => exit::fail(&format!(
             "failed to listen on `{address}`: {error}; `--listen 127.0.0.1:0` takes a free port"
         )),
@@ -66,7 +70,6 @@ pub(crate) async fn serve_http(
         tracing::warn!(%address, "whoever reaches this address may call every tool: `server.auth` says who may");
     }
     let router = renkei_mcp::router(mcp_server(config, engine), stop.clone());
-    announce(&format!("listening on http://{address}/mcp"));
     match renkei_http::serve(listener, router, stop, options).await {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => exit::fail(&format!("failed to serve: {error}")),

@@ -20,7 +20,7 @@ use self::{
     clients::Access,
     example::Example,
     paper::Paper,
-    systems::{DEFAULT_PORTS, Systems},
+    systems::{DEFAULT_PORTS, Service, Systems},
 };
 use crate::{exit, load, logging, serve};
 
@@ -67,8 +67,7 @@ async fn whole(args: &DemoArgs, paper: Paper) -> anyhow::Result<ExitCode> {
     paper.text("Renkei makes a company's systems callable for AI agents, from a YAML file.");
     introduce(&systems, &example, paper)?;
 
-    let environment = environment(&systems);
-    let loaded = match load::load_with(&[example.shop()], &environment) {
+    let loaded = match load::load_with(&[example.shop()], &environment(&systems)) {
         Ok(loaded) => loaded,
         Err(report) => {
             load::print(&report);
@@ -100,7 +99,7 @@ async fn whole(args: &DemoArgs, paper: Paper) -> anyhow::Result<ExitCode> {
         }
     };
     if !args.once && code == ExitCode::SUCCESS {
-        invite(url, &example, environment, paper);
+        invite(url, &example, moved(&systems), paper);
         serve::stop_on_signal().cancelled().await;
     }
     stop.cancel();
@@ -114,19 +113,30 @@ fn introduce(systems: &Systems, example: &Example, paper: Paper) -> anyhow::Resu
     paper.heading("Systems of a shop, stand-ins on this machine:");
     let about = ["REST, with idempotency keys", "REST, forms and a bearer token", "REST"];
     for (service, about) in systems.all().into_iter().zip(about) {
-        paper.indented(&format!("{:<10}{}   {about}", service.name, service.url()));
+        paper.indented(&format!("{:<11}{}   {about}", service.name, service.url()));
     }
     let (products, file) = (example.skus()?.len(), example.shop().join("catalogue.db"));
-    paper.indented(&format!("{:<10}{}   SQLite, {products} real products", "catalogue", file.display()));
+    paper.indented(&format!("{:<11}{}   SQLite, {products} real products", "catalogue", file.display()));
     Ok(())
 }
 
-/// What the config must be told where a stand-in could not have its usual port.
+/// Everything that the config takes from the environment: the demo reaches its own stand-ins, whatever the
+/// environment says.
 fn environment(systems: &Systems) -> Vec<(String, String)> {
+    let token = ("SHOP_BANK_TOKEN".to_owned(), systems::BANK_TOKEN.to_owned());
+    systems.all().into_iter().map(variable).chain([token]).collect()
+}
+
+/// What a server that somebody else starts must be told: where a stand-in could not have its usual port.
+fn moved(systems: &Systems) -> Vec<(String, String)> {
     let usual = [DEFAULT_PORTS.stock, DEFAULT_PORTS.bank, DEFAULT_PORTS.parcels];
     let moved =
         systems.all().into_iter().zip(usual).filter(|(service, port)| service.address.port() != *port);
-    moved.map(|(service, _)| (format!("SHOP_{}_URL", service.name.to_uppercase()), service.url())).collect()
+    moved.map(|(service, _)| variable(service)).collect()
+}
+
+fn variable(service: &Service) -> (String, String) {
+    (format!("SHOP_{}_URL", service.name.to_uppercase()), service.url())
 }
 
 /// The address that was asked for, or the usual one, or else a free port of the same machine.

@@ -57,6 +57,11 @@ impl Paper {
         self.line(&indent(&shorten(text)));
     }
 
+    /// What came back in words, wrapped.
+    pub(super) fn words(self, text: &str) {
+        self.line(&indent(&wrap(text)));
+    }
+
     /// What the reader should see in it; it was checked.
     pub(super) fn checked(self, text: &str) {
         self.line(&format!("   {} {text}", self.ink(Ink::Green, "✓")));
@@ -95,6 +100,23 @@ fn indent(text: &str) -> String {
         .join("\n")
 }
 
+fn wrap(text: &str) -> String {
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        let mut filled = String::new();
+        for word in line.split(' ') {
+            if !filled.is_empty() && filled.chars().count() + 1 + word.chars().count() > MAX_LINE {
+                lines.push(std::mem::take(&mut filled));
+            } else if !filled.is_empty() {
+                filled.push(' ');
+            }
+            filled += word;
+        }
+        lines.push(filled);
+    }
+    lines.join("\n")
+}
+
 fn shorten(text: &str) -> String {
     let mut lines: Vec<String> = text.lines().take(MAX_LINES).map(cut).collect();
     let left_out = text.lines().count() - lines.len();
@@ -122,6 +144,12 @@ mod tests {
         assert_eq!(cut(&"é".repeat(MAX_LINE + 1)), "é".repeat(MAX_LINE) + "…");
         let long = "x\n".repeat(MAX_LINES + 3);
         assert_eq!(shorten(&long).lines().last(), Some("… 3 more lines"));
+    }
+
+    #[test]
+    fn words_are_wrapped_between_words() {
+        let long = "x".repeat(MAX_LINE - 2);
+        assert_eq!(wrap(&format!("{long} y zz\n- b")), format!("{long} y\nzz\n- b"));
     }
 
     #[test]

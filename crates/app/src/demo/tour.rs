@@ -19,10 +19,10 @@ pub(super) async fn take(
     paper.text(&format!("A client connects (MCP {}).", client.version()));
     let mut tour = Tour { url: url.to_owned(), client, systems, paper, step: 0 };
     tour.list().await?;
-    let sku = tour.search().await?;
-    tour.product(&sku).await?;
+    let skus = tour.search().await?;
+    let (sku, price) = tour.stock(&skus).await?;
     let reservation = tour.reserve(&sku).await?;
-    tour.pay(&reservation).await?;
+    tour.pay(&reservation, price).await?;
     let parcel = tour.send(&reservation).await?;
     tour.recover(&parcel).await?;
     tour.refuse_input(&sku).await?;
@@ -58,6 +58,7 @@ impl Tour<'_> {
             tools.iter().find(|entry| entry["name"] == tool).map(|entry| entry["annotations"][hint].clone())
         };
         ensure!(hint("search_products", "readOnlyHint") == Some(true.into()), "a search should be read-only");
+        ensure!(hint("search_products", "openWorldHint") == Some(false.into()), "a file is no open world");
         ensure!(hint("reserve", "readOnlyHint") == Some(false.into()), "a reservation is no read");
         let older = Client::connect(&self.url, Era::Legacy, "renkei-demo").await?;
         ensure!(older.list_tools().await?.len() == names.len(), "an older client sees another list");
@@ -69,28 +70,36 @@ impl Tour<'_> {
         Ok(())
     }
 
-    async fn search(&mut self) -> anyhow::Result<String> {
+    async fn search(&mut self) -> anyhow::Result<Vec<String>> {
         self.title("Search the catalogue (SQLite)");
-        let arguments = json!({ "text": "MX", "category": "mice", "order": "dearest", "limit": 3 });
+        let arguments = json!({ "text": "laser mouse", "category": "mice", "order": "dearest", "limit": 4 });
         let found = self.succeed("search_products", arguments).await?;
         let products = found["products"].as_array().context("`products` is not a list")?;
-        ensure!(products.len() == 3, "3 products were expected, {} came", products.len());
+        ensure!(products.len() == 4, "4 products were expected, {} came", products.len());
         let prices: Vec<_> = products.iter().map(|product| product["price_cents"].as_i64()).collect();
         ensure!(prices.is_sorted_by(|a, b| a >= b), "the dearest should come first");
         self.paper
             .checked("arguments are bound parameters; the order is one of three that the config offers");
-        let sku = products[0]["sku"].as_str().context("a product has no number")?;
-        Ok(sku.to_owned())
+        products
+            .iter()
+            .map(|product| product["sku"].as_str().map(str::to_owned))
+            .collect::<Option<_>>()
+            .context("a product has no number")
     }
 
-    async fn product(&mut self, sku: &str) -> anyhow::Result<()> {
-        self.title("One product, and its stock (REST)");
+    /// Gives the first of `skus` that is in stock, and its price in cents.
+    async fn stock(&mut self, skus: &[String]) -> anyhow::Result<(String, i64)> {
+        self.title("Which of them are there? (REST)");
+        let levels = self.succeed("stock_levels", json!({ "skus": skus })).await?;
+        let levels = levels["result"].as_array().context("`result` is not a list")?;
+        ensure!(levels.len() == skus.len(), "{} levels were expected, {} came", skus.len(), levels.len());
+        let there = levels.iter().find(|level| level["available"].as_i64() >= Some(1));
+        let sku = there.and_then(|level| level["sku"].as_str()).context("nothing is in stock")?.to_owned();
         let product = self.succeed("get_product", json!({ "sku": sku })).await?;
         ensure!(product["sku"] == sku, "another product came");
-        let levels = self.succeed("stock_levels", json!({ "skus": [sku] })).await?;
-        ensure!(levels["result"][0]["sku"] == sku, "the level of another product came");
-        self.paper.checked("two systems, one way to ask");
-        Ok(())
+        self.paper.checked("another system, the same way to ask; a list became ?sku=…&sku=…");
+        let price = product["price_cents"].as_i64().context("the product has no price")?;
+        Ok((sku, price))
     }
 
     async fn available(&mut self, sku: &str) -> anyhow::Result<i64> {
@@ -113,9 +122,9 @@ impl Tour<'_> {
         Ok(id.to_owned())
     }
 
-    async fn pay(&mut self, reservation: &str) -> anyhow::Result<()> {
+    async fn pay(&mut self, reservation: &str, price: i64) -> anyhow::Result<()> {
         self.title("Pay: one card is declined, the next one pays");
-        let charge = |card: &str| json!({ "amount_cents": 8990, "card": card, "reference": reservation });
+        let charge = |card: &str| json!({ "amount_cents": price, "card": card, "reference": reservation });
         let text = self.fail("charge_card", charge("card-empty")).await?;
         ensure!(text.contains("insufficient funds"), "the bank's reason is missing");
         self.paper.checked("the bank answered 200; `reject_when` makes it the no that it is");
@@ -210,7 +219,7 @@ impl Tour<'_> {
         let result = self.client.call_tool(tool, arguments, |_| ()).await?;
         let took = start.elapsed();
         match &result["structuredContent"] {
-            Value::Null => self.paper.answer(&text_of(&result)),
+            Value::Null => self.paper.words(&text_of(&result)),
             value => self.paper.answer(&rows(value)),
         }
         self.paper.took(took);
@@ -224,7 +233,7 @@ fn text_of(result: &Value) -> String {
     parts.iter().filter_map(|part| part["text"].as_str()).collect::<Vec<_>>().join("\n")
 }
 
-/// JSON with one line a member, and one line a row of a list.
+/// JSON with one line a member; a list of objects as a table.
 fn rows(value: &Value) -> String {
     let Value::Object(members) = value else { return value.to_string() };
     let mut lines = Vec::new();
@@ -232,12 +241,29 @@ fn rows(value: &Value) -> String {
         match member.as_array() {
             Some(items) if !items.is_empty() => {
                 lines.push(format!("{name}:"));
-                lines.extend(items.iter().map(|item| format!("  {item}")));
+                lines.extend(table(items).into_iter().map(|row| format!("  {row}")));
             }
             _ => lines.push(format!("{name}: {member}")),
         }
     }
     lines.join("\n")
+}
+
+/// The members of flat objects in columns, under their names; anything else a line each.
+fn table(items: &[Value]) -> Vec<String> {
+    let plain = || items.iter().map(Value::to_string).collect();
+    let Some(names) = items.first().and_then(Value::as_object) else { return plain() };
+    let names: Vec<&String> = names.keys().collect();
+    let cell = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mut rows: Vec<Vec<String>> = vec![names.iter().map(ToString::to_string).collect()];
+    rows.extend(items.iter().map(|item| names.iter().map(|name| cell(&item[name.as_str()])).collect()));
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..names.len()).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
 }
 
 #[cfg(test)]
@@ -246,7 +272,9 @@ mod tests {
 
     #[test]
     fn a_result_is_shown_in_rows() {
-        let value = json!({ "products": [{ "sku": "a" }, { "sku": "b" }], "none": [], "more": false });
-        assert_eq!(rows(&value), "products:\n  {\"sku\":\"a\"}\n  {\"sku\":\"b\"}\nnone: []\nmore: false");
+        let products = json!([{ "sku": "a", "n": 10 }, { "sku": "bcd", "n": 2 }]);
+        let value = json!({ "products": products, "none": [], "plain": [1, 2], "more": false });
+        let shown = "products:\n  sku  n\n  a    10\n  bcd  2\nnone: []\nplain:\n  1\n  2\nmore: false";
+        assert_eq!(rows(&value), shown);
     }
 }

@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use super::{MAX_RECORDS, problem::Problem};
 
 /// What the bank wants to see as bearer token. Not a secret: it opens nothing but this stand-in.
-pub(super) const TOKEN: &str = "demo-bank-token";
+pub(crate) const TOKEN: &str = "demo-bank-token";
 
 /// The largest charge, in cents.
 const MAX_AMOUNT: u64 = 500_000;

@@ -16,6 +16,7 @@ use axum::{Router, extract::DefaultBodyLimit, middleware, routing};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use bank::TOKEN as BANK_TOKEN;
 pub(crate) use faults::Faults;
 
 /// The largest request body that a stand-in reads, in bytes.
