@@ -361,3 +361,6 @@ fn kind_of(value: &Value, node: &Node) -> NodeKind {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -202,7 +202,10 @@ impl<'a> Writer<'a> {
         if let Some(words) = schema.get("enum").and_then(Value::as_array) {
             return words
                 .iter()
-                .map(|word| format!("`{}`", word.as_str().unwrap_or("…")))
+                .map(|word| match word.as_str() {
+                    Some(text) => format!("`{text}`"),
+                    None => format!("`{word}`"),
+                })
                 .collect::<Vec<_>>()
                 .join(", ");
         }

@@ -30,7 +30,9 @@ pub(crate) struct ToolConfig {
     /// A name for people to read.
     title: Option<String>,
 
-    /// The arguments: a name and its type each. Others are refused.
+    /// The arguments, each a name and its type: `string`, `integer`, `number`, `boolean`, `object`, `array`,
+    /// `date`, `date-time`, `uuid`, an array of them such as `string[]`, or a JSON Schema. An argument is
+    /// required unless its schema says `optional: true` or has a `default`; other arguments are refused.
     input: Option<Input>,
 
     /// The arguments as a whole JSON Schema 2020-12 of type `object`, instead of `input`.
