@@ -36,9 +36,9 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Call a tool through the engine, without a client.
     #[command(after_help = "Examples:
-  renkei call get_product sku=046d:c52b --config examples/shop
-  renkei call search_products query=keyboard limit=3 --json
-  renkei call place_order 'lines=[{\"sku\":\"046d:c52b\",\"quantity\":2}]'
+  renkei call get_product sku=046d:c525 --config examples/shop
+  renkei call search_products text=keyboard limit=3 --config examples/shop --json
+  renkei call stock_levels 'skus=[\"046d:c525\"]' -c examples/shop
 
 A value is read as the tool's schema says: text for a string, JSON otherwise.
 `key=@file` takes the value from a file; `key:=JSON` is JSON in any case.")]
