@@ -58,9 +58,6 @@ fn check(config: &Config, node: &Node, d: &mut Diagnostics) {
     let mut error = |key: &str, message: &str, hint: &str| {
         d.push(Diagnostic::error(span(key), message).hint(hint));
     };
-    if config.path.as_os_str().is_empty() {
-        error("path", "the path is empty", "name a file, or write `:memory:`");
-    }
     if config.read_only && config.in_memory() {
         error(
             "read_only",

@@ -99,7 +99,12 @@ impl Place<'_> {
     }
 
     pub(super) fn failure(&self, why: &rusqlite::Error, refusal: Option<String>) -> Failure {
-        let code = why.sqlite_error().map(|error| (error.code, error.extended_code));
+        let code = match why {
+            rusqlite::Error::SqliteFailure(error, _) | rusqlite::Error::SqlInputError { error, .. } => {
+                Some((error.code, error.extended_code))
+            }
+            _ => None,
+        };
         if let (Some((ErrorCode::OperationInterrupted | ErrorCode::DatabaseBusy, _)), Some(stop)) =
             (code, self.stop)
         {
