@@ -97,9 +97,11 @@ impl Service {
         router: Router,
         stop: &CancellationToken,
     ) -> anyhow::Result<Self> {
-        let listener = listen(port, any_port)
-            .await
-            .with_context(|| format!("failed to listen on 127.0.0.1:{port} for the stand-in `{name}`"))?;
+        let listener = listen(port, any_port).await.with_context(|| {
+            format!(
+                "failed to listen on 127.0.0.1:{port} for the stand-in `{name}`; is a demo running already?"
+            )
+        })?;
         let address = listener.local_addr()?;
         let faults = Faults::default();
         let router = router
