@@ -107,22 +107,18 @@ fn read_file(path: &str) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(failed)
 }
 
-/// For people: the structured result where there is one, else the parts.
+/// For people: the parts one below the other, JSON indented.
 fn as_text(result: &ToolResult) -> String {
-    if result.error.is_none()
-        && let Some(value) = &result.structured
-    {
-        // A result that is no object travels as `{ "result": … }`; a person wants what is inside.
-        let inner = value.as_object().filter(|map| map.len() == 1).and_then(|map| map.get("result"));
-        return inner.unwrap_or(value).to_json_pretty();
-    }
     let parts: Vec<String> = result.content.iter().map(part_as_text).collect();
     parts.join("\n")
 }
 
 fn part_as_text(part: &Content) -> String {
     match part {
-        Content::Text(text) => text.clone(),
+        Content::Text(text) => match Value::from_json(text.as_bytes()) {
+            Ok(value @ (Value::Object(_) | Value::Array(_))) => value.to_json_pretty(),
+            _ => text.clone(),
+        },
         Content::Image { data, mime_type } => format!("[image, {mime_type}, {} bytes]", data.len()),
         Content::Audio { data, mime_type } => format!("[audio, {mime_type}, {} bytes]", data.len()),
         Content::Resource { uri, body: ResourceBody::Text(text), .. } => format!("[{uri}]\n{text}"),

@@ -5,7 +5,7 @@ use std::{io::Write as _, process::ExitCode};
 use renkei_config::Report;
 use renkei_core::{Value, tool::Tools};
 
-use crate::{cli::CheckArgs, exit, load, tokens};
+use crate::{cli::CheckArgs, exit, load, serve, tokens};
 
 /// More than this, and a list is worth making shorter.
 const LONG_LIST_TOKENS: usize = 20_000;
@@ -23,10 +23,18 @@ pub(crate) fn run(args: CheckArgs) -> ExitCode {
         }
     };
     let systems = loaded.plan.systems.len();
-    let costs = match load::compile(loaded.plan) {
-        Ok((_, engine)) => costs(&*engine),
+    let (server, engine) = match load::compile(loaded.plan) {
+        Ok(compiled) => compiled,
         Err(code) => return code,
     };
+    // Without the environment the keys are not there to be tried.
+    if !args.no_env
+        && let Err(error) = serve::http_options(&server)
+    {
+        exit::fail(&error);
+        return ExitCode::from(exit::CONFIG);
+    }
+    let costs = costs(&*engine);
     if args.json {
         say(&as_json(&loaded.report, &costs));
     } else {

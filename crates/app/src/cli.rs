@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
+use crate::logging;
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  it went well
@@ -86,7 +88,7 @@ pub(crate) struct ConfigPaths {
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
     /// What to log on stderr: error, warn, info, debug, trace, or a filter such as `renkei=debug`.
-    #[arg(long, value_name = "FILTER", env = "RENKEI_LOG", default_value = "info")]
+    #[arg(long, value_name = "FILTER", env = "RENKEI_LOG", default_value = logging::DEFAULT_FILTER)]
     pub(crate) log: String,
     /// One JSON object a line instead of text.
     #[arg(long)]

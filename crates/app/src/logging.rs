@@ -4,6 +4,9 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
+/// What is logged unless asked: our own lines. The MCP library's at `info` say the same at more length.
+pub(crate) const DEFAULT_FILTER: &str = "info,rmcp=warn";
+
 /// Starts logging. The error is a sentence about the filter.
 pub(crate) fn start(filter: &str, json: bool) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter).map_err(|e| {

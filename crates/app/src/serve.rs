@@ -103,7 +103,7 @@ fn mcp_server(config: &ServerConfig, engine: Arc<Engine>) -> Arc<renkei_mcp::Ser
 }
 
 /// The listener's options. What they refuse, the config's own check has let through: say it plainly.
-fn http_options(config: &ServerConfig) -> Result<renkei_http::Options, String> {
+pub(crate) fn http_options(config: &ServerConfig) -> Result<renkei_http::Options, String> {
     let host = |name: &str| {
         Authority::parse(name).ok_or_else(|| format!("`{name}` in `server.hosts` is not a host"))
     };
@@ -160,6 +160,7 @@ fn jwt_key(jwt: &JwtConfig) -> Result<JwtKey, String> {
         audience: jwt.audience.clone(),
         expiry_optional: jwt.expiry_optional,
     })
+    .map_err(|error| format!("the `{name}` key in `server.auth.jwt` cannot be used: {error}"))
 }
 
 /// Cancelled by SIGTERM or Ctrl-C; a second one ends the process at once.

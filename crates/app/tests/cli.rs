@@ -1,4 +1,5 @@
 //! The command line as its users see it: the built binary, its output and its exit codes.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -230,6 +231,18 @@ fn wrong_command_lines() {
         assert_eq!(code(&output), 2, "{words:?}: {}", stderr(&output));
         assert!(stderr(&output).contains(part), "{words:?}: {}", stderr(&output));
     }
+}
+
+/// A key that the listener cannot use is found by `check`, not at the start.
+#[test]
+fn check_tries_the_keys() {
+    let pem = "-----BEGIN PUBLIC KEY-----\n      bm90IGEga2V5\n      -----END PUBLIC KEY-----";
+    let auth =
+        format!("{{ jwt: [{{ algorithm: RS256, public_key: \"{}\" }}] }}", pem.replace("\n      ", "\\n"));
+    let folder = Folder::new(&CONFIG.replace("name: test }", &format!("name: test, auth: {auth} }}")));
+    let output = folder.run(&["check"]);
+    assert_eq!(code(&output), 3, "{}{}", stdout(&output), stderr(&output));
+    assert!(stderr(&output).contains("RS256"), "{}", stderr(&output));
 }
 
 #[test]
