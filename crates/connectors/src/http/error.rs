@@ -232,24 +232,35 @@ fn element<'t>(html: &'t str, name: &str) -> Option<&'t str> {
 
 /// Text without tags, scripts and styles.
 fn plain(html: &str) -> String {
+    // Lower-cased once, not a tag: a page of nothing but `<` must not cost more than its length.
+    let lower = html.to_ascii_lowercase();
     let mut out = String::new();
-    let mut rest = html;
-    while let Some(open) = rest.find('<') {
-        out += &rest[..open];
+    let mut at = 0;
+    while let Some(open) = lower[at..].find('<').map(|offset| at + offset) {
+        out += &html[at..open];
         out.push(' ');
-        rest = &rest[open..];
-        let lower = rest.get(..8).unwrap_or(rest).to_ascii_lowercase();
-        let hidden = ["script", "style", "head"].into_iter().find(|name| lower[1..].starts_with(name));
-        let close = match hidden {
-            Some(name) => format!("</{name}"),
-            None if lower.starts_with("<!--") => "-->".to_owned(),
-            None => String::new(),
+        let tag = &lower[open + 1..];
+        let end = if tag.starts_with("!--") {
+            tag.find("-->").map(|offset| offset + 3)
+        } else {
+            let hidden = ["script", "style", "head"].into_iter().find(|name| tag.starts_with(name));
+            let close = match hidden {
+                Some(name) => tag.find(&format!("</{name}")),
+                None => Some(0),
+            };
+            close.and_then(|close| tag[close..].find('>').map(|offset| close + offset + 1))
         };
-        let at = rest.to_ascii_lowercase().find(&close).unwrap_or(rest.len());
-        rest = &rest[at..];
-        rest = rest.find('>').map_or("", |end| &rest[end + 1..]);
+        match end {
+            Some(end) => at = open + 1 + end,
+            None => return tidy(out),
+        }
     }
-    out += rest;
+    out += &html[at..];
+    tidy(out)
+}
+
+/// Text with its entities read and its white space collapsed.
+fn tidy(mut out: String) -> String {
     for (entity, letter) in
         [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&nbsp;", " "), ("&amp;", "&")]
     {

@@ -101,7 +101,8 @@ async fn a_page_is_reduced_to_its_words() {
     let page = "<html><head><style>b{}</style></head><script>if (1 < 2) x()</script><!-- no > <b> --><body><p>Try&nbsp;<b>later</b></p><body></html>";
     let error = error_of("GET /", Answer::body(503, "text/plain", page)).await;
     assert!(error.public().ends_with(": Try later"), "{error}");
-    for broken in ["<", "<html", "<html><script", "<!--", "<html><é", "<title", "<html>é<scrip\u{e9}t"] {
+    let long = "<".repeat(60_000);
+    for broken in [&*long, "<", "<html", "<html><script", "<!--", "<html><é", "<title", "<html>é<scrip\u{e9}t"] {
         error_of("GET /", Answer::html(500, broken)).await;
     }
 }
