@@ -102,7 +102,9 @@ async fn a_page_is_reduced_to_its_words() {
     let error = error_of("GET /", Answer::body(503, "text/plain", page)).await;
     assert!(error.public().ends_with(": Try later"), "{error}");
     let long = "<".repeat(60_000);
-    for broken in [&*long, "<", "<html", "<html><script", "<!--", "<html><é", "<title", "<html>é<scrip\u{e9}t"] {
+    for broken in
+        [&*long, "<", "<html", "<html><script", "<!--", "<html><é", "<title", "<html>é<scrip\u{e9}t"]
+    {
         error_of("GET /", Answer::html(500, broken)).await;
     }
 }
