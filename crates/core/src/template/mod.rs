@@ -152,15 +152,20 @@ impl Template {
     /// An error is `invalid` where the template reads no `$name`, `env` or `file`, for then the caller
     /// can mend it with another input; otherwise it is `internal`.
     pub fn render(&self, scope: &Scope) -> Result<Option<Value>> {
+        self.render_within(scope, budget::MAX_WORK)
+    }
+
+    /// As [`Template::render`], with another number of steps for each expression.
+    fn render_within(&self, scope: &Scope, steps: u64) -> Result<Option<Value>> {
         match &self.0.body {
             Body::Literal(value) => Ok(Some(value.clone())),
-            Body::Whole(expression) => expression.evaluate(scope),
+            Body::Whole(expression) => expression.evaluate(scope, steps),
             Body::Text(parts) => {
                 let mut text = String::new();
                 for part in parts {
                     match part {
                         Part::Literal(literal) => text.push_str(literal),
-                        Part::Expression(expression) => expression.put_into(&mut text, scope)?,
+                        Part::Expression(expression) => expression.put_into(&mut text, scope, steps)?,
                     }
                 }
                 Ok(Some(text.into()))
@@ -208,12 +213,12 @@ fn compile(
 }
 
 impl Expression {
-    fn evaluate(&self, scope: &Scope) -> Result<Option<Value>> {
-        self.code.run(scope).map_err(|why| self.fail(&why))
+    fn evaluate(&self, scope: &Scope, steps: u64) -> Result<Option<Value>> {
+        self.code.run(scope, steps).map_err(|why| self.fail(&why))
     }
 
-    fn put_into(&self, text: &mut String, scope: &Scope) -> Result<()> {
-        let value = self.evaluate(scope)?;
+    fn put_into(&self, text: &mut String, scope: &Scope, steps: u64) -> Result<()> {
+        let value = self.evaluate(scope, steps)?;
         match &value {
             Some(Value::String(part)) => text.push_str(part),
             Some(scalar @ (Value::Number(_) | Value::Bool(_))) => scalar.write_json(text),

@@ -53,10 +53,10 @@ pub(super) enum Code {
 }
 
 impl Code {
-    pub(super) fn run(&self, scope: &Scope) -> Result<Option<Value>, String> {
+    pub(super) fn run(&self, scope: &Scope, steps: u64) -> Result<Option<Value>, String> {
         match self {
             Code::Plain(path) => path.follow(scope),
-            Code::Expr(expr, patterns) => eval::evaluate(expr, patterns, scope),
+            Code::Expr(expr, patterns) => eval::evaluate(expr, patterns, scope, steps),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     Map, Value,
     template::{
         Scope,
-        budget::{MAX_CREATED_BYTES, MAX_OUTPUT_BYTES, MAX_STACK, MAX_VALUE_DEPTH, MAX_WORK, WORK_UNITS},
+        budget::{MAX_CREATED_BYTES, MAX_OUTPUT_BYTES, MAX_STACK, MAX_VALUE_DEPTH, WORK_UNITS},
     },
 };
 
@@ -52,6 +52,8 @@ impl Stop {
 pub(in crate::template) struct Machine<'s> {
     pub(super) scope: &'s Scope,
     pub(super) regexes: regex::Cache<'s>,
+    /// How many steps there were at the beginning.
+    steps: u64,
     /// What is left, in parts of a step.
     work: u64,
     /// Bytes that may still be created.
@@ -63,11 +65,12 @@ pub(in crate::template) struct Machine<'s> {
 }
 
 impl<'s> Machine<'s> {
-    pub(super) fn new(scope: &'s Scope, patterns: &'s regex::Patterns) -> Self {
+    pub(super) fn new(scope: &'s Scope, patterns: &'s regex::Patterns, steps: u64) -> Self {
         Machine {
             scope,
             regexes: regex::Cache::new(patterns),
-            work: MAX_WORK * WORK_UNITS,
+            steps,
+            work: steps * WORK_UNITS,
             bytes: MAX_CREATED_BYTES,
             stack: 0,
             labels: 0,
@@ -110,7 +113,8 @@ impl<'s> Machine<'s> {
             None => {
                 self.work = 0;
                 Err(Stop::Limit(format!(
-                    "it takes more than {MAX_WORK} steps; let the system do the work, or take less data"
+                    "it takes more than {} steps; let the system do the work, or take less data",
+                    self.steps
                 )))
             }
         }

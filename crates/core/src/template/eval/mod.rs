@@ -41,8 +41,9 @@ pub(super) fn evaluate(
     expr: &Expr,
     patterns: &regex::Patterns,
     scope: &Scope,
+    steps: u64,
 ) -> Result<Option<Value>, String> {
-    let mut machine = Machine::new(scope, patterns);
+    let mut machine = Machine::new(scope, patterns, steps);
     let mut result = None;
     let flow = run(&mut machine, expr, Env::EMPTY, Item::new(scope.input.clone()), &mut |_, item| {
         if result.is_some() {

@@ -126,7 +126,7 @@ fn search(m: &mut Machine<'_>, regex: &Compiled, text: &str, all: bool) -> Flow<
     let mut matches = regex.regex.captures_iter(text);
     let mut from = 0;
     loop {
-        m.work(1 + ((text.len() - from) as u64).saturating_mul(regex.weight) / 64)?;
+        m.work(1 + ((text.len() - from) as u64).saturating_mul(regex.weight) / 16)?;
         let Some(captures) = matches.next() else { break };
         let ranges: Ranges =
             captures.iter().map(|group| group.map(|group| (group.start(), group.end()))).collect();

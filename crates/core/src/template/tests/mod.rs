@@ -1,5 +1,8 @@
 //! What the templates promise, sentence by sentence.
 
+mod adversarial;
+mod differential;
+
 use std::sync::Arc;
 
 use super::{Names, Piece, Scope, Template, Tree, split};
@@ -12,7 +15,7 @@ pub(super) fn node(text: &str) -> Node {
     }
 }
 
-fn json(text: &str) -> Value {
+pub(super) fn json(text: &str) -> Value {
     Value::from_json(text.as_bytes()).unwrap()
 }
 
@@ -89,6 +92,11 @@ fn a_rendered_text_is_no_template() {
 
 /// The outputs of an expression, collected, as JSON; or the error's text.
 pub(super) fn jq(expression: &str, input: &str) -> String {
+    within(expression, input, super::budget::MAX_WORK)
+}
+
+/// As [`jq`], with so many steps.
+pub(super) fn within(expression: &str, input: &str, steps: u64) -> String {
     let text = format!("${{[{expression}]}}");
     let mut d = Diagnostics::default();
     let names = Names { vars: vec!["x".into()], ..Names::default() };
@@ -97,7 +105,7 @@ pub(super) fn jq(expression: &str, input: &str) -> String {
     };
     let mut scope = Scope::new(json(input));
     scope.set("x", 7_i64);
-    match template.render(&scope) {
+    match template.render_within(&scope, steps) {
         Ok(value) => value.map_or("nothing".into(), |value| value.to_json()),
         Err(error) => {
             error.public().split_once("`: ").map_or_else(|| error.public().into(), |(_, why)| why.into())
