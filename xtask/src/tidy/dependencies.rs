@@ -18,10 +18,20 @@ pub(super) fn used_and_explained(tree: &Tree) -> Result<Vec<String>> {
             breaches.push(format!("{LIST}: no line for `{name}`: what for, and why it"));
         }
     }
+    for name in explained_names(explained) {
+        if !chosen(manifest).any(|chosen| chosen == name) {
+            breaches.push(format!("{LIST}: `{name}` is no dependency any more: remove the line"));
+        }
+    }
     for package in &tree.packages {
         breaches.extend(idle(tree, package));
     }
     Ok(breaches)
+}
+
+/// The names that begin the rows of the tables.
+fn explained_names(list: &str) -> impl Iterator<Item = &str> {
+    list.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(name, _)| name))
 }
 
 /// The names under `[workspace.dependencies]`.
@@ -77,6 +87,12 @@ mod tests {
         let manifest =
             "[x]\na = 1\n[workspace.dependencies]\nb = \"1\"\nc-d = { version = \"1\" }\n[y]\ne = 1\n";
         assert_eq!(chosen(manifest).collect::<Vec<_>>(), ["b", "c-d"]);
+    }
+
+    #[test]
+    fn rows_name_dependencies() {
+        let list = "| crate | what for |\n|---|---|\n| `a-b` | c, as `d` does |\n";
+        assert_eq!(explained_names(list).collect::<Vec<_>>(), ["a-b"]);
     }
 
     #[test]
