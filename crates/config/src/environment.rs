@@ -198,31 +198,30 @@ impl<'a> Environment<'a> {
             }
             return Some(Rendered::PerCall(source.clone()));
         }
-        let (scope, missing, secrets) = self.scope(&template, source);
-        let value = template.render(&scope);
-        let empty = matches!(&value, Ok(None | Some(Value::Null)) | Err(_));
-        let missing: Vec<Missing> = missing.into_iter().filter(|missing| missing.required || empty).collect();
-        if !missing.is_empty() {
-            if !self.optional {
-                missing.iter().for_each(|missing| d.push(missing.diagnostic(span)));
-            }
-            return self.optional.then_some(Rendered::Unknown);
+        let (scope, missing, secrets) = self.scope(&template);
+        let error = match template.render(&scope) {
+            Ok(value) => return Some(Rendered::Value(value.unwrap_or_default())),
+            Err(error) => error,
+        };
+        if self.optional && !missing.is_empty() {
+            return Some(Rendered::Unknown);
         }
-        match value {
-            Ok(value) => Some(Rendered::Value(value.unwrap_or_default())),
-            Err(_) if self.optional && !secrets.is_empty() => Some(Rendered::Unknown),
-            Err(error) => {
+        // The error names what is missing; here it is known why, and how to mend it.
+        let named = |missing: &&Missing| error.public().contains(&format!("`{}`", missing.name));
+        match missing.iter().find(named) {
+            Some(missing) => d.push(Diagnostic::error(span, missing.what.clone()).hint(missing.hint.clone())),
+            None => {
                 // The template's message may repeat a value.
                 let public =
                     secrets.iter().fold(error.public().to_owned(), |text, secret| secret.redact(&text));
                 d.push(Diagnostic::error(span, format!("failed to {public}")));
-                None
             }
         }
+        None
     }
 
     /// The values that a template refers to, those that are not there, and all of them as secrets.
-    fn scope(&mut self, template: &Template, source: &str) -> (Scope, Vec<Missing>, Vec<Secret>) {
+    fn scope(&mut self, template: &Template) -> (Scope, Vec<Missing>, Vec<Secret>) {
         let mut missing = Vec::new();
         let mut secrets = Vec::new();
         let (mut env, mut file) = (Map::new(), Map::new());
@@ -233,9 +232,9 @@ impl<'a> Environment<'a> {
                     env.insert(name.clone(), value.into());
                 }
                 None => missing.push(Missing {
+                    name: name.clone(),
                     what: format!("the environment variable `{name}` is not set"),
                     hint: format!("set it: `export {name}=…`; or give a default: '${{env.{name} // \"…\"}}'"),
-                    required: is_required(source, name),
                 }),
             }
         }
@@ -246,12 +245,12 @@ impl<'a> Environment<'a> {
                     file.insert(path.clone(), text.into());
                 }
                 Err(why) => missing.push(Missing {
+                    name: path.clone(),
                     what: format!("the file `{path}` {why}"),
                     hint: format!(
                         "a relative path starts at the config's folder, `{}`; give a default: '${{file[\"{path}\"] // \"…\"}}'",
                         self.base_dir.display()
                     ),
-                    required: is_required(source, path),
                 }),
             }
         }
@@ -274,16 +273,9 @@ impl<'a> Environment<'a> {
 
 /// A value that a template refers to and that is not there.
 struct Missing {
+    name: Arc<str>,
     what: String,
     hint: String,
-    /// Its template cannot do without it.
-    required: bool,
-}
-
-impl Missing {
-    fn diagnostic(&self, span: renkei_core::Span) -> Diagnostic {
-        Diagnostic::error(span, self.what.clone()).hint(self.hint.clone())
-    }
 }
 
 fn span_of(node: &Node, piece: &Piece) -> renkei_core::Span {
@@ -291,17 +283,6 @@ fn span_of(node: &Node, piece: &Piece) -> renkei_core::Span {
         Piece::Literal { .. } => node.span,
         Piece::Expr { source, at } => node.text_span(at.saturating_sub(2), at + source.len() + 1),
     }
-}
-
-/// Whether `name` stands somewhere in `source` without `//` behind or before it. In jq, an absent
-/// member is null, and `"Bearer " + null` is `"Bearer "`: that must not go out silently.
-fn is_required(source: &str, name: &str) -> bool {
-    source.match_indices(name).any(|(at, _)| {
-        let before = source[..at].trim_end_matches(['.', '"', '[', ' ', '(']);
-        let word = before.strip_suffix("env").or_else(|| before.strip_suffix("file")).unwrap_or(before);
-        let after = source[at + name.len()..].trim_start_matches(['"', ']', '?', ')', ' ', '\n']);
-        !after.starts_with("//") && !word.trim_end_matches([' ', '(', '\n']).ends_with("//")
-    })
 }
 
 /// The error fits after the file's name.

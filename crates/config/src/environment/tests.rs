@@ -96,6 +96,7 @@ fn what_is_missing_is_named() {
         ("'Bearer ${env.NONE}'", "the environment variable `NONE` is not set"),
         // In jq, null added to a text is the text: that must not go out.
         ("'${\"Bearer \" + env.NONE}'", "the environment variable `NONE` is not set"),
+        ("'${[env.NONE] | tojson}'", "the environment variable `NONE` is not set"),
         ("'${env.NONE // env.NEITHER}'", "the environment variable `NEITHER` is not set"),
         ("'${file[\"none\"]}'", "the file `none` does not exist"),
         ("'${file[\".\"]}'", "the file `.` is not a regular file"),
