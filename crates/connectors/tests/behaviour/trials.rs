@@ -1,0 +1,6 @@
+//! What every connector does.
+
+mod failures;
+mod lifetime;
+mod offline;
+mod values;
