@@ -229,11 +229,5 @@ fn parse_error(
     Diagnostic::error(span, format!("Expected {due}, found {what}")).hint(hint)
 }
 
-#[cfg(test)]
-pub(super) fn parses(source: &str) -> bool {
-    let Ok(tokens) = Lexer::new(source).lex() else { return false };
-    Parser::new(&tokens).parse(|parser| parser.term()).is_ok()
-}
-
 const _: () =
     assert!(MAX_NESTING <= 64, "the recursion of lexer, parser and evaluator was measured with this");

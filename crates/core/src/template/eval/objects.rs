@@ -49,17 +49,16 @@ pub(super) fn has(_: &mut Machine<'_>, value: Value, key: Value) -> Flow<Value> 
     }
 }
 
+/// An array's keys are its indices.
 pub(super) fn to_entries(m: &mut Machine<'_>, value: Value) -> Flow<Value> {
-    let Value::Object(map) = value else {
-        return Err(fail(format!("an object is wanted, not {}", with_article(&value))));
+    let pairs: Vec<(Value, Value)> = match &value {
+        Value::Object(map) => map.iter().map(|(key, value)| (key.clone().into(), value.clone())).collect(),
+        Value::Array(items) => items.iter().enumerate().map(|(i, item)| (i.into(), item.clone())).collect(),
+        other => return Err(fail(format!("{} has no entries", with_article(other)))),
     };
-    let mut entries = Vec::with_capacity(map.len());
-    for (key, value) in map.iter() {
-        m.create(values::MEMBER * 2 + values::ELEMENT)?;
-        m.work(1)?;
-        entries.push(Value::from([("key", Value::from(key.clone())), ("value", value.clone())]));
-    }
-    m.array(entries)
+    m.create((values::MEMBER * 2 + values::ELEMENT) * pairs.len() as u64)?;
+    m.work(pairs.len() as u64)?;
+    m.array(pairs.into_iter().map(|(key, value)| Value::from([("key", key), ("value", value)])).collect())
 }
 
 pub(super) fn from_entries(m: &mut Machine<'_>, value: Value) -> Flow<Value> {

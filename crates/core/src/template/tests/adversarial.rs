@@ -170,7 +170,11 @@ fn attempts() {
     for (name, expression, expected) in &table {
         let found = within(expression, "[1,2,3,4,5,6,7,8]", STEPS);
         if !found.contains(expected) {
-            let _ = writeln!(failures, "{name}: {}\n  expected {expected}", found.chars().take(200).collect::<String>());
+            let _ = writeln!(
+                failures,
+                "{name}: {}\n  expected {expected}",
+                found.chars().take(200).collect::<String>()
+            );
         }
     }
     assert!(failures.is_empty(), "{failures}");
@@ -200,7 +204,11 @@ fn deep_input_is_refused_where_it_is_taken_apart() {
     let deep = format!("{}{}", "[".repeat(128), "]".repeat(128));
     assert_eq!(jq("length", &deep), "[1]");
     for expression in [".", "tojson", "..", "walk(.)", "flatten", "[paths]", "{a: .}", "tostring", "@json"] {
-        assert!(jq(expression, &deep).contains("nested more than 64 deep"), "{expression}: {}", jq(expression, &deep));
+        assert!(
+            jq(expression, &deep).contains("nested more than 64 deep"),
+            "{expression}: {}",
+            jq(expression, &deep)
+        );
     }
 }
 

@@ -1,7 +1,8 @@
 //! Random programs on random inputs give what jaq gives, where jq and jaq agree and we mean the same.
 //!
-//! Left out are: generators on both sides of an operator (jq and jaq disagree on their order), division by
-//! zero and fractions in `%` (as in jq, not as in jaq), `reduce` without output, and the texts of errors.
+//! Left out is where jaq differs from jq, whom we follow: the order of generators and of errors on both sides
+//! of an operator, `.[0]` and `flatten` of what is no array, division by zero and fractions in `%`, `reduce`
+//! without output, a single element's key, groups without a match. The texts of errors are ours.
 
 use jaq_core::{Compiler, Ctx, Vars, data, load, unwrap_valr};
 use jaq_json::{Val, read};
@@ -57,8 +58,11 @@ fn inputs() -> impl Strategy<Value = Value> {
     scalar.prop_recursive(3, 24, 5, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..5).prop_map(Value::from),
-            vec((select(vec!["a", "b", "c", "key", "value"]), inner), 0..4)
-                .prop_map(|members| members.into_iter().map(|(k, v)| (k.into(), v)).collect::<crate::Map>().into()),
+            vec((select(vec!["a", "b", "c", "key", "value"]), inner), 0..4).prop_map(|members| members
+                .into_iter()
+                .map(|(k, v)| (k.into(), v))
+                .collect::<crate::Map>()
+                .into()),
         ]
     })
 }
@@ -66,21 +70,67 @@ fn inputs() -> impl Strategy<Value = Value> {
 /// Programs with at most one output.
 fn single() -> impl Strategy<Value = String> {
     let leaf = select(vec![
-        ".", ".a", ".b", ".c?", ".[0]", ".[-1]?", ".[\"a\"]?", ".[1:]?", ".[:2]?", ".a.b?", "1", "2", "-3", "0.5", "null", "true",
-        "false", "\"a\"", "\"x y\"", "[]", "{}", "length", "keys", "type", "not", "tojson", "tostring", "first", "last",
-        "sort", "unique", "reverse", "add", "any", "all", "min", "max", "flatten", "to_entries", "floor", "ascii_upcase",
-        "explode", "tonumber", "transpose", "empty", "error", "@base64", "@uri", "@json", "@text", "utf8bytelength",
-        "trim", "isvalid_never?",
+        ".",
+        ".a",
+        ".b",
+        ".c?",
+        "(arrays | .[0])",
+        "(arrays | .[-1])",
+        ".[\"a\"]?",
+        "(arrays | .[1:])",
+        "(strings | .[:2])",
+        ".a.b?",
+        "1",
+        "2",
+        "-3",
+        "0.5",
+        "null",
+        "true",
+        "false",
+        "\"a\"",
+        "\"x y\"",
+        "[]",
+        "{}",
+        "length",
+        "keys",
+        "type",
+        "not",
+        "tojson",
+        "tostring",
+        "(arrays | first)",
+        "(arrays | last)",
+        "sort",
+        "unique",
+        "(arrays | reverse)",
+        "add",
+        "any",
+        "all",
+        "min",
+        "max",
+        "(arrays | flatten)",
+        "to_entries",
+        "floor",
+        "ascii_upcase",
+        "explode",
+        "tonumber",
+        "empty",
+        "error",
+        "@base64",
+        "@uri",
+        "@json",
+        "@text",
+        "utf8bytelength",
+        "trim",
     ])
-    .prop_filter_map("not in both", |text| (!text.contains("isvalid")).then(|| text.to_owned()));
+    .prop_map(str::to_owned);
     leaf.prop_recursive(4, 24, 4, |inner| {
         let two = (inner.clone(), inner.clone());
         prop_oneof![
             two.clone().prop_map(|(a, b)| format!("({a} | {b})")),
             (two.clone(), select(vec!["+", "-", "==", "!=", "<", "<=", ">", ">=", "and", "or", "//"]))
-                .prop_map(|((a, b), op)| format!("(({a}) {op} ({b}))")),
-            two.clone().prop_map(|(a, b)| format!("{{a: ({a}), \"b\": ({b})}}")),
-            two.clone().prop_map(|(a, b)| format!("[({a}), ({b})]")),
+                .prop_map(|((a, b), op)| format!("((({a})?) {op} (({b})?))")),
+            two.clone().prop_map(|(a, b)| format!("{{a: (({a})?), \"b\": (({b})?)}}")),
+            two.clone().prop_map(|(a, b)| format!("[(({a})?), (({b})?)]")),
             two.clone().prop_map(|(a, b)| format!("(if {a} then {b} else 0 end)")),
             two.clone().prop_map(|(a, b)| format!("(({a}) as $x | [$x, ({b})])")),
             two.clone().prop_map(|(a, b)| format!("(try ({a}) catch ({b} | type))")),
@@ -88,10 +138,13 @@ fn single() -> impl Strategy<Value = String> {
             inner.clone().prop_map(|a| format!("[.[]? | {a}]")),
             inner.clone().prop_map(|a| format!("map({a})")),
             inner.clone().prop_map(|a| format!("map(select({a}))")),
-            inner.clone().prop_map(|a| format!("sort_by({a})")),
-            inner.clone().prop_map(|a| format!("group_by({a})")),
-            inner.clone().prop_map(|a| format!("unique_by({a})")),
-            inner.clone().prop_map(|a| format!("(min_by({a}), max_by({a}) | tojson)")).prop_map(|a| format!("[{a}]")),
+            inner.clone().prop_map(|a| format!("sort_by(({a})?)")),
+            inner.clone().prop_map(|a| format!("group_by(({a})?)")),
+            inner.clone().prop_map(|a| format!("unique_by(({a})?)")),
+            inner
+                .clone()
+                .prop_map(|a| format!("(min_by(({a})?), max_by(({a})?) | tojson)"))
+                .prop_map(|a| format!("[{a}]")),
             inner.clone().prop_map(|a| format!("any({a})")),
             inner.clone().prop_map(|a| format!("all({a})")),
             inner.clone().prop_map(|a| format!("\"<\\({a})>\"")),
@@ -102,10 +155,8 @@ fn single() -> impl Strategy<Value = String> {
             inner.clone().prop_map(|a| format!("[foreach .[]? as $x (0; [., $x]; [$x, ({a})])]")),
             inner.clone().prop_map(|a| format!("[label $f | .[]? | if ({a}) then ., break $f else . end]")),
             inner.clone().prop_map(|a| format!("(objects | with_entries(.value |= ({a})))")),
-            inner.clone().prop_map(|a| format!("(.. |= ({a}))")).prop_filter("deletes while it goes", |_| false),
-            inner.clone().prop_map(|a| format!("[path(.a, .[0]?, (.. | select({a})))]")),
-            inner.prop_map(|a| format!("([.[]?] | (.[0], .[1]) |= ({a}) | tojson)"))
-                .prop_filter("jq deletes at the end", |text| !text.contains("empty") && !text.contains("error")),
+            inner.clone().prop_map(|a| format!("[path(.a?, (.. | select({a})))]")),
+            inner.prop_map(|a| format!("(iterables | .[] |= ({a}))")),
         ]
     })
 }
@@ -115,17 +166,42 @@ fn on_strings() -> impl Strategy<Value = String> {
     let part = || select(vec!["a", "b", ",", " ", "ab", "ä", ""]);
     (
         select(vec![
-            "split(P)", "startswith(P)", "endswith(P)", "ltrimstr(P)", "rtrimstr(P)", "indices(P)", "index(P)", "rindex(P)",
-            "test(P)", "[match(P; \"g\") | .offset, .length, .string]", "[scan(P)]", "sub(P; \"<>\")", "gsub(P; \"<>\")",
-            "[splits(P)]", "split(P; \"g\")", "contains(P)", "(. / P)", "join(P)?", "ascii_downcase", "@html \"x\\(P)\"",
-            "(explode | implode)", "[.[1:], .[:-1], .[-2:3]]", "(@base64 | @base64d)", "(@uri | @urid)", "(tojson | fromjson)",
-            "gsub(\"(?<l>[a-c])\"; \"\\(.l)-\")", "capture(\"(?<x>a)|(?<y>b)\")", "(. * 3)", "ltrimstr(1)?", "trim, ltrim, rtrim",
+            "split(P)",
+            "startswith(P)",
+            "endswith(P)",
+            "ltrimstr(P)",
+            "rtrimstr(P)",
+            "indices(P)",
+            "index(P)",
+            "rindex(P)",
+            "test(P)",
+            "[match(P; \"g\") | .offset, .length, .string]",
+            "[scan(P)]",
+            "sub(P; \"<>\")",
+            "gsub(P; \"<>\")",
+            "[splits(P)]",
+            "split(P; \"g\")",
+            "contains(P)",
+            "(. / P)",
+            "join(P)?",
+            "ascii_downcase",
+            "@html \"x\\(P)\"",
+            "(explode | implode)",
+            "[.[1:], .[:-1], .[-2:3]]",
+            "(@base64 | @base64d)",
+            "(@uri | @urid)",
+            "(tojson | fromjson)",
+            "gsub(\"(?<l>[a-c])\"; \"\\(.l)-\")",
+            "(. * 3)",
+            "ltrimstr(1)?",
+            "trim, ltrim, rtrim",
         ]),
         part(),
     )
         .prop_filter("differ", |(program, part)| {
             // Null for nothing in jq, an empty array in jaq; empty matches; jaq's `&apos;`; jaq's error.
-            !(part.is_empty() && (program.contains("ind") || program.contains("P; ") || program.contains("scan")))
+            !(part.is_empty()
+                && (program.contains("ind") || program.contains("P; ") || program.contains("scan")))
                 && !program.contains("ltrimstr(1)")
         })
         .prop_map(|(program, part)| program.replace('P', &Value::from(part).to_json()))
@@ -158,30 +234,4 @@ proptest! {
         let Some(expected) = jaqs(&program, &input) else { return Ok(()) };
         prop_assert_eq!(ours(&program, &input), expected, "{}", program);
     }
-}
-
-#[test]
-fn survey() {
-    use proptest::strategy::ValueTree;
-    use proptest::test_runner::TestRunner;
-    let mut runner = TestRunner::default();
-    let mut bad = Vec::new();
-    for i in 0..2500 {
-        let (program, input) = if i % 2 == 0 {
-            let tree = (single(), inputs()).new_tree(&mut runner).unwrap();
-            tree.current()
-        } else {
-            let tree = (on_strings(), "[a-c, äA]{0,8}".prop_map(Value::from)).new_tree(&mut runner).unwrap();
-            tree.current()
-        };
-        if program.len() > 60 { continue; }
-        let Some(expected) = jaqs(&program, &input) else { continue };
-        let found = ours(&program, &input);
-        if found != expected {
-            bad.push((program, input.to_json(), found.map(|v| v.to_json()), expected.map(|v| v.to_json())));
-        }
-    }
-    bad.sort_by_key(|b| b.0.len());
-    for b in bad.iter().take(60) { eprintln!("BAD {b:?}"); }
-    eprintln!("BAD total {}", bad.len());
 }

@@ -2,6 +2,7 @@
 
 mod adversarial;
 mod differential;
+mod properties;
 
 use std::sync::Arc;
 
