@@ -510,7 +510,7 @@ fn first_row(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<rusqlit
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// What the lexer calls one statement is one for SQLite, and what is left of it without comments
     /// means the same.

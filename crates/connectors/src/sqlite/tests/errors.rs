@@ -80,7 +80,7 @@ async fn errors_hold_no_values() {
 
 #[tokio::test]
 async fn a_lock_of_another_program_is_unavailable() {
-    let shop = Shop::new(PRODUCTS, r#""busy_timeout": "20ms""#).await;
+    let shop = Shop::new(PRODUCTS, r#""busy_timeout": "20ms", "connections": 1"#).await;
     let other = shop.direct();
     other.execute_batch("begin exclusive").unwrap();
     let cx = context();
