@@ -1,6 +1,7 @@
 //! What the templates promise, sentence by sentence.
 
 mod adversarial;
+mod diagnostics;
 mod differential;
 mod properties;
 
