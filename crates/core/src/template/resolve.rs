@@ -320,7 +320,9 @@ impl<'s, 'a> Resolver<'s, 'a> {
             let Some(format) = self.format(name) else { return Op::Const(Value::Null) };
             return match functions::format(format) {
                 Some(builtin) if args.is_empty() => Op::Call(builtin, Vec::new()),
-                _ => self.refuse(name, format!("`{name}` takes nothing in parentheses"), "write `… | @base64`"),
+                _ => {
+                    self.refuse(name, format!("`{name}` takes nothing in parentheses"), "write `… | @base64`")
+                }
             };
         }
         if matches!(name, "env" | "file") && args.is_empty() {

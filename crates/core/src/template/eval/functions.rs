@@ -50,6 +50,12 @@ pub(in crate::template) fn names() -> impl Iterator<Item = &'static str> {
     BUILTINS.iter().map(|builtin| builtin.name)
 }
 
+/// Every name with a number of arguments.
+#[cfg(test)]
+pub(in crate::template) fn all() -> impl Iterator<Item = (&'static str, usize)> {
+    BUILTINS.iter().map(|builtin| (builtin.name, builtin.arity))
+}
+
 pub(in crate::template) fn arities(name: &str) -> Vec<usize> {
     BUILTINS.iter().filter(|builtin| builtin.name == name).map(|builtin| builtin.arity).collect()
 }

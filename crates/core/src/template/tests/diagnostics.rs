@@ -111,7 +111,8 @@ fn knows_what_it_does_not_know() {
 
 #[test]
 fn free_names_are_the_dependencies() {
-    let names = Names { vars: ["profile", "orders"].map(Into::into).to_vec(), environment: true, ..Names::default() };
+    let names =
+        Names { vars: ["profile", "orders"].map(Into::into).to_vec(), environment: true, ..Names::default() };
     let read = |text: &str| Template::read(&node(text), &names, &mut Diagnostics::default()).unwrap();
     let vars = |text: &str| read(text).vars().iter().map(|name| name.to_string()).collect::<Vec<_>>();
     assert_eq!(vars("${$profile.id} ${$orders} ${$profile}"), ["profile", "orders"]);

@@ -3,6 +3,7 @@
 mod adversarial;
 mod diagnostics;
 mod differential;
+mod language;
 mod properties;
 
 use std::sync::Arc;
