@@ -17,7 +17,7 @@ pub const WORK_UNITS: u64 = 16;
 
 /// How deep generators may nest at run time. It keeps an evaluation within one MiB of stack, in
 /// debug builds, too.
-pub const MAX_STACK: usize = 400;
+pub const MAX_STACK: usize = 200;
 
 /// The most bytes that one evaluation may create, results thrown away on the way included.
 pub const MAX_CREATED_BYTES: u64 = 64 * 1024 * 1024;

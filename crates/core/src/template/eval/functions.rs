@@ -3,7 +3,7 @@
 use super::{
     Env, Expr, Flow, Item, Machine, Out, arrays, dates, formats,
     generators::{self, Native},
-    numbers, objects, paths, regex, strings, update,
+    numbers, objects, path_functions, paths, regex, search, strings, update, walk,
 };
 use crate::{
     Value,
@@ -176,7 +176,7 @@ fn setpath(m: &mut Machine<'_>, value: Value, path: Value, new: Value) -> Flow<V
 }
 
 fn position(m: &mut Machine<'_>, value: Value, part: Value, last: bool) -> Flow<Value> {
-    let found = arrays::indices(m, value, part)?;
+    let found = search::indices(m, value, part)?;
     let found = found.as_array().and_then(|all| if last { all.last() } else { all.first() });
     Ok(found.cloned().unwrap_or_default())
 }
@@ -327,7 +327,7 @@ static BUILTINS: &[Builtin] = &[
     // Arrays
     v0("length", objects::length),
     collects("map", 1, arrays::map),
-    collects("map_values", 1, arrays::map_values),
+    collects("map_values", 1, walk::map_values),
     collects("add", 0, add_all),
     collects("add", 1, arrays::add_of),
     single("first", 0, |m, _, _, item, out| generators::element(m, &item, 0, out)),
@@ -348,9 +348,9 @@ static BUILTINS: &[Builtin] = &[
     v0("transpose", arrays::transpose),
     many("combinations", 0, all_combinations),
     many("combinations", 1, generators::combinations_of),
-    v1("contains", |m, value, part| Ok(arrays::contains(m, &value, &part, MAX_VALUE_DEPTH * 2)?.into())),
-    v1("inside", |m, value, whole| Ok(arrays::contains(m, &whole, &value, MAX_VALUE_DEPTH * 2)?.into())),
-    v1("indices", arrays::indices),
+    v1("contains", |m, value, part| Ok(search::contains(m, &value, &part, MAX_VALUE_DEPTH * 2)?.into())),
+    v1("inside", |m, value, whole| Ok(search::contains(m, &whole, &value, MAX_VALUE_DEPTH * 2)?.into())),
+    v1("indices", search::indices),
     v1("index", |m, value, part| position(m, value, part, false)),
     v1("rindex", |m, value, part| position(m, value, part, true)),
     collects("INDEX", 1, arrays::index_by),
@@ -363,20 +363,20 @@ static BUILTINS: &[Builtin] = &[
     v0("from_entries", objects::from_entries),
     collects("with_entries", 1, objects::with_entries),
     // Paths
-    many("path", 1, generators::path),
-    many("paths", 0, |m, _, _, item, out| generators::paths_to(m, item, out, &mut |_, _| Ok(true))),
-    many("paths", 1, generators::paths_where),
+    many("path", 1, path_functions::path),
+    many("paths", 0, |m, _, _, item, out| path_functions::paths_to(m, item, out, &mut |_, _| Ok(true))),
+    many("paths", 1, path_functions::paths_where),
     many("leaf_paths", 0, |m, _, _, item, out| {
-        generators::paths_to(m, item, out, &mut |_, value| {
+        path_functions::paths_to(m, item, out, &mut |_, value| {
             Ok(!matches!(value, Value::Array(_) | Value::Object(_)))
         })
     }),
-    single("getpath", 1, generators::getpath),
+    single("getpath", 1, path_functions::getpath),
     v2("setpath", setpath),
     v1("delpaths", delpaths),
-    collects("del", 1, generators::del),
-    collects("pick", 1, generators::pick),
-    many("walk", 1, arrays::walk),
+    collects("del", 1, path_functions::del),
+    collects("pick", 1, path_functions::pick),
+    many("walk", 1, walk::walk),
     // Dates
     v0("todate", dates::todate),
     v0("todateiso8601", dates::todate),

@@ -15,12 +15,15 @@ mod machine;
 mod numbers;
 mod objects;
 mod order;
+mod path_functions;
 mod paths;
 pub(super) mod regex;
+mod search;
 mod strings;
 mod track;
 mod update;
 mod values;
+mod walk;
 
 use jaq_core::ops::{Cmp, Math};
 

@@ -160,6 +160,21 @@ fn attempts() {
         ("a deep pattern", format!(". as {}$x{} | 1", repeat("[", 100), repeat("]", 100)), "nests brackets more than 32 deep"),
         // As much as is allowed, on the stack of a worker.
         ("all the generators", format!("[{}] | length", vec!["(.,.)"; 13].join("|")), "[8192]"),
+        (
+            "recursion in much recursion",
+            format!("[limit(1; {})] | length", vec![".."; 150].join("|")),
+            "it nests generators more than 200 deep",
+        ),
+        (
+            "updates and recursion",
+            format!("[{}] | length", vec!["(.[]? |= (.,.) | ..)"; 50].join("|")),
+            refused_or_limited,
+        ),
+        (
+            "walks and generators",
+            format!("[{}] | length", vec!["walk(.,.)"; 70].join("|")),
+            refused_or_limited,
+        ),
         ("recursion in recursion", format!("[limit(1; {})] | length", vec![".."; 70].join("|")), refused_or_limited),
         ("recursion in deep values", format!("reduce range(60) as $i (1; [.]) | [{}] | length", vec!["..?"; 60].join("|")), refused_or_limited),
         ("walks in walks", format!("reduce range(30) as $i (1; [.]) | {}.{}", repeat("walk(", 25), repeat(")", 25)), refused_or_limited),
