@@ -373,3 +373,35 @@ fn a_system_that_is_down_at_start() {
     .find(|answer| answer["result"]["isError"] != json!(true));
     assert_eq!(found.expect("it reconnects").pointer("/result/structuredContent/n"), Some(&json!(2)));
 }
+
+/// A variable that was mixed up must not end up in a CI log.
+#[test]
+fn values_of_the_environment_stay_out_of_diagnostics() {
+    let folder = Folder::new(&CONFIG.replace("name: test", "name: test, listen: '${env.MIXED_UP}'"));
+    let output = folder.command(&["check"]).env("MIXED_UP", "topsecretvalue").output().unwrap();
+    assert_eq!(code(&output), 3);
+    assert!(stderr(&output).contains("`***` is not an address"), "{}", stderr(&output));
+    assert!(!stderr(&output).contains("topsecretvalue"), "{}", stderr(&output));
+}
+
+/// A key of the system makes a repeat within a run safe; a second call of the tool is another run.
+#[test]
+fn a_key_does_not_make_a_tool_idempotent() {
+    let config = "systems: { bank: { http: { base_url: 'https://bank.example', headers: { Idempotency-Key: '${$key}' } } } }\n\
+                  tools: { charge: { description: Charges., call: { bank: POST /charges } } }\n";
+    let server = Serving::start(&Folder::new(config), &["--log", "error"]);
+    let (_, list) = server.request("tools/list", json!({}));
+    assert_eq!(list["result"]["tools"][0]["annotations"]["idempotentHint"], false, "{list}");
+}
+
+/// An integer that would be rounded on the way would address another record.
+#[test]
+fn a_number_with_too_many_digits_is_refused() {
+    let server = Serving::start(&Folder::new(CONFIG), &["--log", "error"]);
+    let (_, answer) = server.request(
+        "tools/call",
+        json!({ "name": "add", "arguments": { "a": 12_345_678_901_234_567_890_123_f64 } }),
+    );
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
+    assert!(answer["result"]["content"][0]["text"].as_str().unwrap().contains("as a string"), "{answer}");
+}

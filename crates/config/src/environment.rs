@@ -13,7 +13,7 @@ use std::{
 };
 
 use renkei_core::{
-    Diagnostic, Diagnostics, Entry, Map, Node, NodeKind, Scope, Secret, Template, Value,
+    Diagnostic, Diagnostics, Entry, Map, Node, NodeKind, Scope, Secret, Span, Template, Value,
     node::Text,
     template::{Names, Piece, escape, split},
 };
@@ -42,6 +42,8 @@ pub(crate) struct Environment<'a> {
     /// A value that is not there makes an unknown value instead of an error.
     pub(crate) optional: bool,
     files: BTreeMap<Arc<str>, Result<Arc<str>, String>>,
+    /// What came from the environment, and where it stands now: diagnostics must not repeat it.
+    values: Vec<(Span, Secret)>,
 }
 
 /// How the templates of a part may be used.
@@ -64,7 +66,18 @@ enum Rendered {
 
 impl<'a> Environment<'a> {
     pub(crate) fn new(variables: Variables<'a>, base_dir: &Path, optional: bool) -> Self {
-        Environment { variables, base_dir: base_dir.to_owned(), optional, files: BTreeMap::new() }
+        Environment {
+            variables,
+            base_dir: base_dir.to_owned(),
+            optional,
+            files: BTreeMap::new(),
+            values: Vec::new(),
+        }
+    }
+
+    /// Masks in `d` what came from the environment, where it stands: a diagnostic quotes what it found.
+    pub(crate) fn redact(&self, d: &mut Diagnostics) {
+        self.values.iter().for_each(|(span, secret)| d.redact(*span, secret));
     }
 
     /// The tree with all its templates rendered. What is wrong is reported and unknown afterwards,
@@ -200,7 +213,10 @@ impl<'a> Environment<'a> {
         }
         let (scope, missing, secrets) = self.scope(&template);
         let error = match template.render(&scope) {
-            Ok(value) => return Some(Rendered::Value(value.unwrap_or_default())),
+            Ok(value) => {
+                self.values.extend(secrets.into_iter().map(|secret| (node.span, secret)));
+                return Some(Rendered::Value(value.unwrap_or_default()));
+            }
             Err(error) => error,
         };
         if self.optional && !missing.is_empty() {

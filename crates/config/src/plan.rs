@@ -127,6 +127,7 @@ pub fn load_with_environment(
                 .hint("add `tools:`; `renkei demo` shows an example"),
         );
     }
+    environment.redact(&mut diagnostics);
     let report = Report::new(diagnostics, sources);
     if report.has_errors() {
         return Err(report);

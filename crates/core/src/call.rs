@@ -37,6 +37,9 @@ pub struct PreparedOp {
     /// For logs and errors: `GET /customers/{}`, `select id from orders …`. Holds no values.
     pub label: Arc<str>,
     pub effect: Effect,
+    /// Whether the system's own part of every request carries `$key`, so that the system recognises a
+    /// repeat within the run. A second call of the tool is another run: the effect stays what it is.
+    pub carries_key: bool,
     /// Rendered in this order into [`Params`].
     pub slots: Vec<Tree>,
     /// What the connector made of the rest; only it looks inside.

@@ -1,6 +1,6 @@
 //! What is wrong with a config: where, what, and how to mend it.
 
-use crate::Span;
+use crate::{Secret, Span};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
@@ -85,6 +85,17 @@ impl Diagnostics {
 
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.list.iter()
+    }
+
+    /// Masks `secret` in what is said of places within `span`: its value came from the environment.
+    pub fn redact(&mut self, span: Span, secret: &Secret) {
+        let within =
+            |place: Span| place.file == span.file && span.start <= place.start && place.end <= span.end;
+        for diagnostic in self.list.iter_mut().filter(|diagnostic| within(diagnostic.span)) {
+            diagnostic.message = secret.redact(&diagnostic.message);
+            diagnostic.label = secret.redact(&diagnostic.label);
+            diagnostic.hint = diagnostic.hint.take().map(|hint| secret.redact(&hint));
+        }
     }
 
     /// In the order of files and places.

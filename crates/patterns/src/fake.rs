@@ -97,6 +97,7 @@ impl System for Fake {
                 Some("idempotent") => Effect::Idempotent,
                 _ => Effect::Read,
             },
+            carries_key: false,
             slots: vec![tree],
             plan: Box::new(word("do").unwrap_or_default()),
         })

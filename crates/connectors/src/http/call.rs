@@ -110,7 +110,6 @@ impl HttpCall {
         for (name, value) in &credentials.headers {
             headers.insert(name, value.clone());
         }
-        let authorization = headers.get(header::AUTHORIZATION).cloned();
         let body = plan.body.as_ref().map(|body| body.encode(&plan.slots, params, plan.style)).transpose()?;
         let body = match body.flatten() {
             Some((bytes, kind)) => {
@@ -122,8 +121,12 @@ impl HttpCall {
         for (name, value) in self.op_headers(plan, request)? {
             headers.insert(name, value);
         }
-        if let Some(value) = authorization {
-            headers.insert(header::AUTHORIZATION, value);
+        // An operation cannot take the place of the system's credentials.
+        for (name, value) in &credentials.headers {
+            if !value.is_sensitive() && name != header::AUTHORIZATION {
+                continue;
+            }
+            headers.insert(name, value.clone());
         }
         // Without it, some servers answer 411 to a method that usually has a body.
         if body.is_empty() && matches!(plan.method, Method::POST | Method::PUT | Method::PATCH) {

@@ -230,7 +230,7 @@ impl Config {
             let place = || format!("header `{name}` of system `{system}`");
             let Some(text) = text(value, vars, place)? else { continue };
             let value =
-                wire::header_value(&text).map_err(|why| Error::invalid(format!("{} {why}", place())))?;
+                wire::header_value(&text).map_err(|why| Error::internal(format!("{} {why}", place())))?;
             if looks_secret(name.as_str()) {
                 out.secrets.push(Secret::new(text));
             }

@@ -261,8 +261,8 @@ pub(super) fn prepare(
     Some(PreparedOp {
         system: system.clone(),
         label: format!("{method} {}", target.label()).into(),
-        // A write that carries the step's key in the system's own headers is recognised when repeated.
-        effect: if effect == Effect::Write && config.carries_key() { Effect::Idempotent } else { effect },
+        effect,
+        carries_key: config.carries_key(),
         slots: slots.trees.clone(),
         plan: Box::new(Plan {
             method,

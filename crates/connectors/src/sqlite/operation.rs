@@ -171,6 +171,7 @@ pub(super) fn prepare(
         system: system.clone(),
         label: label.into(),
         effect,
+        carries_key: false,
         slots: slots.trees,
         plan: Box::new(Plan { statements, transaction, writes }),
     })

@@ -103,6 +103,7 @@ pub(crate) fn request(effect: Effect, key: Option<&str>) -> Request {
         system: "crm".into(),
         label: "GET /".into(),
         effect,
+        carries_key: false,
         slots: Vec::new(),
         plan: Box::new(()),
     };

@@ -39,8 +39,15 @@ impl Server {
             ));
             return Ok(record.finish(failed(busy)));
         };
-        let arguments =
-            request.arguments.map_or_else(Value::object, |map| Value::from(serde_json::Value::Object(map)));
+        let arguments = serde_json::Value::Object(request.arguments.unwrap_or_default());
+        if let Some(number) = rounded(&arguments) {
+            let error = Error::invalid(format!(
+                "the arguments hold the number `{number}`, which has more digits than travel safely; \
+                 numbers beyond 64 bits go as a string, if the tool takes one"
+            ));
+            return Ok(record.finish(failed(error)));
+        }
+        let arguments = Value::from(arguments);
         let queue = context.meta.get_progress_token().map(|token| (token, Arc::new(Queue::default())));
         let sink = queue.as_ref().map(|(_, queue)| queue.clone() as Arc<dyn ProgressSink>);
 
@@ -89,6 +96,20 @@ impl Server {
             }
         }
         Ok(result)
+    }
+}
+
+/// A number that the library may have rounded when it read the message: an integer that fits no 64 bits
+/// arrives as a double. Better refused than another record addressed.
+fn rounded(value: &serde_json::Value) -> Option<String> {
+    match value {
+        serde_json::Value::Number(number) => {
+            let double = if number.is_f64() { number.as_f64()? } else { return None };
+            (double.abs() >= 9_007_199_254_740_992.0).then(|| number.to_string())
+        }
+        serde_json::Value::Array(items) => items.iter().find_map(rounded),
+        serde_json::Value::Object(map) => map.values().find_map(rounded),
+        _ => None,
     }
 }
 

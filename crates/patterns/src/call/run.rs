@@ -26,7 +26,8 @@ pub(crate) struct CallAction {
 
 impl CallAction {
     pub(super) fn new(op: PreparedOp, reject_when: Option<Tree>, open_world: bool) -> Self {
-        let keyed = op.slots.iter().any(|slot| slot.vars().iter().any(|name| &**name == "key"));
+        let keyed =
+            op.carries_key || op.slots.iter().any(|slot| slot.vars().iter().any(|name| &**name == "key"));
         CallAction { op: Arc::new(op), reject_when, keyed, open_world }
     }
 
