@@ -306,7 +306,7 @@ async fn a_caller_cannot_inject_through_the_systems_headers() {
     vars.set("caller", value(r#"{"name": "a\r\nX-Admin: 1"}"#));
     request.vars = std::sync::Arc::new(vars);
     let error = super::connect(&system).call(&super::context(), &request).await.unwrap_err();
-    assert_eq!((error.kind(), server.connections()), (Kind::Invalid, 0), "{error}");
+    assert_eq!((error.kind(), server.connections()), (Kind::Internal, 0), "{error}");
 }
 
 #[tokio::test]
@@ -339,9 +339,10 @@ fn a_method_has_an_effect() {
     ] {
         assert_eq!(prepare(&system, op).effect, effect, "{op}");
     }
-    // Every request carries the key, so a repeat is recognised.
+    // Every request carries the key, so a repeat within the run is recognised; the effect stays what it is.
     let system = system_at("http://127.0.0.1:1", r#""headers": {"Idempotency-Key": "${$key}"}"#);
-    assert_eq!(prepare(&system, "POST /").effect, Idempotent);
+    let op = prepare(&system, "POST /");
+    assert_eq!((op.effect, op.carries_key), (Write, true));
     assert_eq!(prepare(&system, "GET /").effect, Read);
     let op = prepare(
         &system_at("http://127.0.0.1:1", ""),
