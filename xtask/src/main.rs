@@ -32,7 +32,8 @@ usage: cargo xtask COMMAND
   tidy                   the rules of this repository that no compiler checks
   schema                 write docs/reference/renkei.schema.json from the config types
   docs                   write docs/reference/*.md from the config types
-  bench [--short]        start-up, memory, size and throughput; prints Markdown
+  bench [--short] [--binary PATH]
+                         start-up, memory, size and throughput; prints Markdown
 
 Caches: $RENKEI_CACHE, or ~/.cache/renkei. Builds go where Cargo puts them ($CARGO_TARGET_DIR).
 ";
@@ -57,8 +58,7 @@ fn run(arguments: &[String]) -> Result<bool> {
         ["tidy"] => tidy::run(),
         ["schema"] => generate::schema().map(|()| true),
         ["docs"] => generate::docs().map(|()| true),
-        ["bench"] => bench::run(&bench::FULL).map(|()| true),
-        ["bench", "--short"] => bench::run(&bench::SHORT).map(|()| true),
+        ["bench", rest @ ..] => bench::run(&bench::Options::parse(rest)?).map(|()| true),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(true)

@@ -5,9 +5,13 @@
 mod load;
 mod start;
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use self::load::{Sample, Target};
 use crate::{
@@ -17,23 +21,49 @@ use crate::{
     workspace::{self, Profile},
 };
 
+#[derive(Debug)]
+pub(crate) struct Options {
+    plan: &'static Plan,
+    /// Another build, to compare with; ours is built otherwise.
+    binary: Option<PathBuf>,
+}
+
+impl Options {
+    pub(crate) fn parse(words: &[&str]) -> Result<Options> {
+        let mut options = Options { plan: &FULL, binary: None };
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            match (*word, words.len()) {
+                ("--short", _) => options.plan = &SHORT,
+                ("--binary", 1..) => options.binary = words.next().map(PathBuf::from),
+                _ => bail!("expected `--short` or `--binary PATH`, got `{word}`"),
+            }
+        }
+        Ok(options)
+    }
+}
+
 /// How long to measure.
 #[derive(Debug)]
-pub(crate) struct Plan {
+struct Plan {
     starts: usize,
     rounds: usize,
     round: Duration,
 }
 
-pub(crate) const FULL: Plan = Plan { starts: 15, rounds: 7, round: Duration::from_secs(3) };
+const FULL: Plan = Plan { starts: 15, rounds: 7, round: Duration::from_secs(3) };
 /// Enough to see that it works, and the order of magnitude.
-pub(crate) const SHORT: Plan = Plan { starts: 3, rounds: 3, round: Duration::from_secs(1) };
+const SHORT: Plan = Plan { starts: 3, rounds: 3, round: Duration::from_secs(1) };
 
 const TOOL_COUNTS: &[usize] = &[10, 500];
 const CLIENTS: &[usize] = &[1, 16];
 
-pub(crate) fn run(plan: &Plan) -> Result<()> {
-    let binary = workspace::build(Profile::Release)?;
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let plan = options.plan;
+    let binary = match &options.binary {
+        Some(binary) => binary.clone(),
+        None => workspace::build(Profile::Release)?,
+    };
     let upstream = StandIn::start()?;
     let folder = workspace::target_directory()?.join("xtask-bench");
     fs::create_dir_all(&folder)?;
