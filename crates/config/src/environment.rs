@@ -184,7 +184,7 @@ impl<'a> Environment<'a> {
         d: &mut Diagnostics,
     ) -> Option<Rendered> {
         let vars = PER_CALL.iter().map(|name| (*name).into()).collect();
-        let names = Names { input: None, vars, environment: true };
+        let names = Names { vars, environment: true, ..Names::default() };
         let template = Template::expression(node, source, at, &names, d)?;
         let uses = |name: &str| template.vars().iter().any(|var| &**var == name);
         let environment = uses("env") || uses("file");

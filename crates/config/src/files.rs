@@ -16,12 +16,12 @@ use crate::yaml;
 /// A config may have this many files.
 pub const MAX_FILES: usize = 1000;
 
-/// The words of the top level.
-const WORDS: [&str; 4] = ["renkei", "server", "systems", "tools"];
+/// The words of the top level that hold named things, and what one of them is called.
+const SECTIONS: [(&str, &str); 3] =
+    [("systems", "the system"), ("actions", "the action"), ("tools", "the tool")];
 /// Words of later versions.
-const LATER: [&str; 15] = [
+const LATER: [&str; 14] = [
     "access",
-    "actions",
     "captures",
     "endpoints",
     "prompts",
@@ -42,10 +42,18 @@ const LATER: [&str; 15] = [
 pub(crate) struct Merged {
     /// A mapping, perhaps empty.
     pub(crate) server: Node,
-    pub(crate) systems: Vec<Entry>,
-    pub(crate) tools: Vec<Entry>,
+    /// What stands under each of [`SECTIONS`].
+    sections: [Vec<Entry>; SECTIONS.len()],
     /// Relative paths in the config start here.
     pub(crate) base_dir: PathBuf,
+}
+
+impl Merged {
+    /// What stands under a word of the top level, of all files.
+    pub(crate) fn section(&self, word: &str) -> &[Entry] {
+        let found = SECTIONS.iter().zip(&self.sections).find(|((known, _), _)| *known == word);
+        found.map(|(_, entries)| &entries[..]).unwrap_or_default()
+    }
 }
 
 /// Reads the files and unites what stands under their top-level words.
@@ -54,8 +62,7 @@ pub(crate) fn read(paths: &[PathBuf], sources: &mut Sources, d: &mut Diagnostics
     let paths = if paths.is_empty() { &here } else { paths };
     let mut out = Merged {
         server: Node { kind: NodeKind::Map(Vec::new()), span: Span::default() },
-        systems: Vec::new(),
-        tools: Vec::new(),
+        sections: Default::default(),
         base_dir: base_dir(&paths[0]),
     };
     let mut files = Vec::new();
@@ -197,9 +204,10 @@ fn merge(root: Node, server: &mut Vec<Entry>, out: &mut Merged, d: &mut Diagnost
         match &*entry.key {
             "renkei" => version(&entry, d),
             "server" => unite(entry, server, "the key", d),
-            "systems" => unite(entry, &mut out.systems, "the system", d),
-            "tools" => unite(entry, &mut out.tools, "the tool", d),
-            word => d.push(unknown(word, entry.key_span)),
+            word => match SECTIONS.iter().position(|(known, _)| *known == word) {
+                Some(index) => unite(entry, &mut out.sections[index], SECTIONS[index].1, d),
+                None => d.push(unknown(word, entry.key_span)),
+            },
         }
     }
 }
@@ -210,9 +218,14 @@ fn unknown(word: &str, span: Span) -> Diagnostic {
             .hint("it arrives with a later release; remove it for now");
     }
     let diagnostic = Diagnostic::error(span, format!("unknown key `{word}` at the top level"));
-    match suggest(word, WORDS.into_iter().chain(LATER)) {
+    let known: Vec<&str> =
+        ["renkei", "server"].into_iter().chain(SECTIONS.iter().map(|(word, _)| *word)).collect();
+    match suggest(word, known.iter().copied().chain(LATER)) {
         Some(close) => diagnostic.hint(format!("did you mean `{close}`?")),
-        None => diagnostic.hint("allowed here: `renkei`, `server`, `systems` and `tools`"),
+        None => {
+            let known: Vec<String> = known.iter().map(|word| format!("`{word}`")).collect();
+            diagnostic.hint(format!("allowed here: {}", known.join(", ")))
+        }
     }
 }
 
@@ -288,7 +301,7 @@ mod tests {
         ]);
         let (merged, problems) = run(&[folder.path().to_owned()]);
         assert_eq!(problems, Vec::<String>::new());
-        let names: Vec<&str> = merged.systems.iter().map(|entry| &*entry.key).collect();
+        let names: Vec<&str> = merged.section("systems").iter().map(|entry| &*entry.key).collect();
         assert_eq!(names, ["z", "a", "b"]);
         assert_eq!(merged.server.as_map().unwrap().len(), 2);
         assert_eq!(merged.base_dir, folder.path());

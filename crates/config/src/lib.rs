@@ -13,6 +13,7 @@ mod auth;
 mod icon;
 mod server;
 
+mod action;
 mod tool;
 
 mod plan;

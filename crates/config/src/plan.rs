@@ -20,6 +20,7 @@ use renkei_core::{
 };
 
 use crate::{
+    action::World,
     environment::{self, Environment, Part, Variables},
     files,
     report::Report,
@@ -105,23 +106,25 @@ pub fn load_with_environment(
     let server = ServerConfig::from_node(&server, d).unwrap_or_default();
 
     let mut systems = IndexMap::new();
-    for entry in &merged.systems {
+    for entry in merged.section("systems") {
         check_system_name(entry, d);
         let value = environment.render_system(&entry.value, d);
         let system = system(&Entry { value, ..entry.clone() }, kinds, d);
         systems.insert(entry.key.clone(), system);
     }
     let (tracked, used) = track(&systems);
+    let world = World::new(&tracked, kinds.patterns, merged.section("actions"));
     let tools: Vec<ToolPlan> =
-        merged.tools.iter().filter_map(|entry| tool::read(entry, &tracked, kinds.patterns, d)).collect();
+        merged.section("tools").iter().filter_map(|entry| tool::read(entry, &world, d)).collect();
+    world.read_rest(d);
     drop(tracked);
     if !d.has_errors() {
         // With an error, a tool that uses the system may be missing.
-        warn_of_unused(&merged.systems, &used, d);
-        warn_of_slow_tools(&server, &tools, &merged.tools, d);
+        warn_of_unused(merged.section("systems"), &used, d);
+        warn_of_slow_tools(&server, &tools, merged.section("tools"), d);
     }
-    if merged.tools.is_empty() && !d.has_errors() {
-        let span = merged.systems.first().map_or(merged.server.span, |entry| entry.key_span);
+    if merged.section("tools").is_empty() && !d.has_errors() {
+        let span = merged.section("systems").first().map_or(merged.server.span, |entry| entry.key_span);
         d.push(
             Diagnostic::warning(span, "the config has no tools, so clients would see an empty list")
                 .hint("add `tools:`; `renkei demo` shows an example"),

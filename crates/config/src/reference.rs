@@ -17,6 +17,14 @@ pub fn reference(kinds: &Kinds<'_>) -> Vec<(String, String)> {
     let mut pages = vec![
         page("server.md", "server", "What stands under `server:`.", &parts.server, &parts.definitions),
         page(
+            "actions.md",
+            "actions",
+            "What stands under `actions: { NAME: … }`. An action with a name has exactly one action in it; `run: NAME` \
+             runs it.",
+            &parts.action,
+            &parts.definitions,
+        ),
+        page(
             "tools.md",
             "tools",
             "What stands under `tools: { NAME: … }`. A tool has exactly one action.",

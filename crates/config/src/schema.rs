@@ -2,9 +2,9 @@
 //!
 //! It is put together from the types that read the config, so it cannot say something else.
 
-use renkei_core::{Definitions, FromNode, Map, Schema, Value};
+use renkei_core::{Definitions, FromNode, Map, Schema, Value, pattern::ACTION_DEFINITION};
 
-use crate::{plan::Kinds, server::ServerConfig, tool::ToolConfig};
+use crate::{action::ActionConfig, plan::Kinds, server::ServerConfig, tool::ToolConfig};
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
@@ -36,6 +36,19 @@ pub fn schema(kinds: &Kinds<'_>) -> Schema {
             ]),
         ),
         (
+            "actions",
+            object([
+                ("type", "object".into()),
+                (
+                    "description",
+                    "Actions with a name, which `run` reuses. A name has lower-case letters, digits and `_`."
+                        .into(),
+                ),
+                ("propertyNames", object([("pattern", "^[a-z_][a-z0-9_]{0,63}$".into())])),
+                ("additionalProperties", parts.action),
+            ]),
+        ),
+        (
             "tools",
             object([
                 ("type", "object".into()),
@@ -63,6 +76,7 @@ pub fn schema(kinds: &Kinds<'_>) -> Schema {
 pub(crate) struct Parts {
     pub(crate) server: Schema,
     pub(crate) system: Schema,
+    pub(crate) action: Schema,
     pub(crate) tool: Schema,
     pub(crate) definitions: Map,
 }
@@ -77,7 +91,10 @@ impl Parts {
             *schema = with_templates(schema);
         }
         let (server, system) = (with_templates(&server), with_templates(&system));
-        let tool = tool(kinds, &mut defs);
+        let patterns = any_action(kinds, &mut defs);
+        let action = with_action(&ActionConfig::schema(&mut defs), &patterns, &mut defs);
+        let tool = with_action(&ToolConfig::schema(&mut defs), &patterns, &mut defs);
+        defs.map.insert(ACTION_DEFINITION.into(), patterns);
         defs.map.insert(
             TEMPLATE.into(),
             object([
@@ -87,7 +104,7 @@ impl Parts {
             ]),
         );
         defs.map.sort_keys();
-        Parts { server, system, tool, definitions: defs.map }
+        Parts { server, system, action, tool, definitions: defs.map }
     }
 }
 
@@ -112,25 +129,41 @@ fn system(kinds: &Kinds<'_>, defs: &mut Definitions) -> Schema {
     ])
 }
 
-fn tool(kinds: &Kinds<'_>, defs: &mut Definitions) -> Schema {
+/// Any action: exactly one key names a pattern. Other keys may stand beside it.
+fn any_action(kinds: &Kinds<'_>, defs: &mut Definitions) -> Schema {
     let ops: Vec<(&'static str, Schema)> =
         kinds.connectors.iter().map(|kind| (kind.name(), kind.op_schema(defs))).collect();
-    let reference = ToolConfig::schema(defs);
-    let generic = resolve(&reference, &defs.map).clone();
-    if let Some(name) = definition_of(&reference) {
-        // The tool as a whole takes its place.
-        defs.map.shift_remove(name);
-    }
-    let mut tool = generic.as_object().cloned().unwrap_or_default();
-    let mut properties = generic.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut properties = Map::new();
     for kind in kinds.patterns {
         let schema = kind.schema(&ops, defs);
         properties.insert(kind.name().into(), schema);
+        for (name, schema) in kind.companions(defs) {
+            properties.insert(name.into(), schema);
+        }
     }
-    tool.insert("properties".into(), properties.into());
-    tool.insert("oneOf".into(), one_of_keys(kinds.patterns.iter().map(|kind| kind.name())));
-    tool.insert("not".into(), required(&["input", "input_schema"]));
-    tool.into()
+    object([
+        ("type", "object".into()),
+        ("description", "An action: exactly one key names its pattern.".into()),
+        ("properties", properties.into()),
+        ("oneOf", one_of_keys(kinds.patterns.iter().map(|kind| kind.name()))),
+    ])
+}
+
+/// The mapping that `reference` points to, with an action in it.
+fn with_action(reference: &Schema, action: &Schema, defs: &mut Definitions) -> Schema {
+    let generic = resolve(reference, &defs.map).clone();
+    if let Some(name) = definition_of(reference) {
+        // The mapping as a whole takes its place.
+        defs.map.shift_remove(name);
+    }
+    let mut out = generic.as_object().cloned().unwrap_or_default();
+    let mut properties = generic.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+    let own = action.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+    properties.extend(own);
+    out.insert("properties".into(), properties.into());
+    out.insert("oneOf".into(), action.get("oneOf").cloned().unwrap_or_default());
+    out.insert("not".into(), required(&["input", "input_schema"]));
+    out.into()
 }
 
 fn required(keys: &[&'static str]) -> Schema {

@@ -4,21 +4,19 @@ mod content;
 mod input;
 mod json_schema;
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{borrow::Cow, time::Duration};
 
-use indexmap::IndexMap;
 use renkei_core::{
-    ActionContext, Diagnostic, Diagnostics, Entry, FromNode, Node, NodeKind, Pattern, PatternKind, Span,
-    Tree, Value,
-    connector::SystemPlan,
-    diagnostic::suggest,
+    Diagnostic, Diagnostics, Entry, FromNode, Node, NodeKind, Pattern, Span, Tree, Value,
+    pattern::Holder,
     template::Names,
     tool::{Annotations, ToolPlan},
 };
 use renkei_derive::FromNode;
 
-use self::{content::ContentConfig, input::Input};
-use crate::icon::IconConfig;
+use self::content::ContentConfig;
+pub(crate) use self::input::Input;
+use crate::{action::World, icon::IconConfig};
 
 /// A tool as MCP clients see it, and the one action behind it.
 #[derive(Clone, Debug, FromNode)]
@@ -86,35 +84,8 @@ const KEYS: [&str; 10] = [
     "icons",
     "timeout",
 ];
-/// Keys of later versions.
-const LATER: [&str; 18] = [
-    "aggregate",
-    "ask",
-    "cache",
-    "choose",
-    "enqueue",
-    "fallback",
-    "for_each",
-    "parallel",
-    "pipeline",
-    "publish",
-    "race",
-    "run",
-    "saga",
-    "scatter",
-    "switch",
-    "task",
-    "transaction",
-    "with",
-];
-
 /// Reads one tool. Nothing, with diagnostics, if something is wrong.
-pub(crate) fn read(
-    entry: &Entry,
-    systems: &IndexMap<Arc<str>, SystemPlan>,
-    patterns: &[&dyn PatternKind],
-    d: &mut Diagnostics,
-) -> Option<ToolPlan> {
+pub(crate) fn read(entry: &Entry, world: &World<'_>, d: &mut Diagnostics) -> Option<ToolPlan> {
     check_name(entry, d);
     let NodeKind::Map(members) = &entry.value.kind else {
         d.push(
@@ -126,15 +97,16 @@ pub(crate) fn read(
         );
         return None;
     };
-    let members = known_members(members, patterns, d);
-    let tool = generic_part(entry, &members);
+    let name = format!("the tool `{}`", entry.key);
+    let holder = Holder { kind: "a tool", name: &name, at: entry.key_span, keys: &KEYS };
+    let members = holder.known(members, world.patterns, d);
+    let tool = generic_part(entry, &members, &KEYS);
     let config = ToolConfig::from_node(&tool, d);
     // From here on everything is read from the tree: what is wrong elsewhere in the tool hides nothing.
     let input_schema = input_schema(&tool, d);
-    let vars = ["caller", "now", "run", "key"].map(Cow::Borrowed);
-    let mut names = Names { input: input_schema.as_ref(), vars: vars.into(), environment: false };
-    let action = action(entry, &members, systems, patterns, names.clone(), d);
-    names.vars.extend(["result", "result_meta"].map(Cow::Borrowed));
+    let names = names(input_schema.as_ref());
+    let action = holder.action(&members, &mut world.context(names.clone(), d));
+    let names = with_results(&names, action.as_deref());
     let output = tool.get("output").map(|node| Tree::read(node, &names, d));
     let output_schema = tool.get("output_schema").map(|node| schema_of(node, d));
     let config = config?;
@@ -164,7 +136,7 @@ pub(crate) fn read(
 }
 
 /// `None` where something is there and wrong.
-fn absent_or<T>(read: Option<Option<T>>) -> Option<Option<T>> {
+pub(crate) fn absent_or<T>(read: Option<Option<T>>) -> Option<Option<T>> {
     match read {
         Some(None) => None,
         Some(some) => Some(some),
@@ -184,91 +156,26 @@ fn check_name(entry: &Entry, d: &mut Diagnostics) {
     }
 }
 
-/// The members of a tool. Unknown keys are reported; a misspelt one is read as what was meant, so that
-/// what stands under it is checked, too.
-fn known_members(members: &[Entry], patterns: &[&dyn PatternKind], d: &mut Diagnostics) -> Vec<Entry> {
-    let all: Vec<&str> = KEYS.into_iter().chain(patterns.iter().map(|pattern| pattern.name())).collect();
-    let mut out: Vec<Entry> = members.iter().filter(|member| all.contains(&&*member.key)).cloned().collect();
-    for member in members {
-        let key = &*member.key;
-        if all.contains(&key) {
-            continue;
-        }
-        if LATER.contains(&key) {
-            d.push(
-                Diagnostic::error(member.key_span, format!("`{key}` is not available in this version"))
-                    .hint("it arrives with a later release; remove it for now"),
-            );
-            out.push(member.clone());
-            continue;
-        }
-        let diagnostic = Diagnostic::error(member.key_span, format!("unknown key `{key}` in a tool"));
-        d.push(match suggest(key, all.iter().copied()) {
-            Some(close) => {
-                if !out.iter().any(|other| &*other.key == close) {
-                    out.push(Entry { key: close.into(), ..member.clone() });
-                }
-                diagnostic.hint(format!("did you mean `{close}`?"))
-            }
-            None => {
-                let all: Vec<String> = all.iter().map(|key| format!("`{key}`")).collect();
-                diagnostic.hint(format!("allowed here: {}", all.join(", ")))
-            }
-        });
-    }
-    out
-}
-
-/// The tool without its action. It stands where the name stands, so that a missing key is shown there.
-fn generic_part(entry: &Entry, members: &[Entry]) -> Node {
-    let members = members.iter().filter(|member| KEYS.contains(&&*member.key)).cloned().collect();
+/// The part with `keys`, without the action. It stands where the name stands, so that a missing key is shown
+/// there.
+pub(crate) fn generic_part(entry: &Entry, members: &[Entry], keys: &[&str]) -> Node {
+    let members = members.iter().filter(|member| keys.contains(&&*member.key)).cloned().collect();
     Node { kind: NodeKind::Map(members), span: entry.key_span }
 }
 
-/// The action under the only key that names a pattern.
-fn action(
-    entry: &Entry,
-    members: &[Entry],
-    systems: &IndexMap<Arc<str>, SystemPlan>,
-    patterns: &[&dyn PatternKind],
-    names: Names<'_>,
-    d: &mut Diagnostics,
-) -> Option<Arc<dyn Pattern>> {
-    let mut chosen: Option<(&Entry, &dyn PatternKind)> = None;
-    let mut alone = true;
-    for member in members {
-        let Some(pattern) = patterns.iter().find(|pattern| *pattern.name() == *member.key) else { continue };
-        match chosen {
-            None => chosen = Some((member, *pattern)),
-            Some((first, _)) => {
-                alone = false;
-                d.push(
-                    Diagnostic::error(member.key_span, format!("the tool `{}` has two actions", entry.key))
-                        .label("the second one")
-                        .related(first.key_span, "the first one")
-                        .hint(format!("keep one of `{}` and `{}`, or make two tools", first.key, member.key)),
-                );
-            }
-        }
-    }
-    let Some((member, pattern)) = chosen.filter(|_| alone) else {
-        // An action of a later version was reported already.
-        if alone && !members.iter().any(|member| LATER.contains(&&*member.key)) {
-            let choices: Vec<String> =
-                patterns.iter().map(|pattern| format!("`{}`", pattern.name())).collect();
-            d.push(
-                Diagnostic::error(entry.key_span, format!("the tool `{}` does nothing", entry.key))
-                    .label("no action")
-                    .hint(format!("add its action: {}", choices.join(", "))),
-            );
-        }
-        return None;
-    };
-    let mut cx = ActionContext { systems, patterns, names, diagnostics: d };
-    pattern.read(&member.value, &mut cx)
+/// What templates may refer to beside their input, in any action that is not inside another one.
+pub(crate) fn names(input: Option<&Value>) -> Names<'_> {
+    let vars = ["caller", "now", "run", "key"].map(Cow::Borrowed);
+    Names { input, vars: vars.into(), ..Names::default() }
 }
 
-fn input_schema(tool: &Node, d: &mut Diagnostics) -> Option<Value> {
+/// `names`, and what the action binds for `output` and `content`.
+pub(crate) fn with_results<'n>(names: &Names<'n>, action: Option<&dyn Pattern>) -> Names<'n> {
+    let own = action.map(Pattern::results).unwrap_or_default();
+    names.with(own.iter().map(|name| name.to_string())).with(["result", "result_meta"])
+}
+
+pub(crate) fn input_schema(tool: &Node, d: &mut Diagnostics) -> Option<Value> {
     match (tool.get("input"), tool.get("input_schema")) {
         (None, None) => Some(input::none()),
         (Some(node), None) => input::read(node, d),
@@ -334,7 +241,7 @@ fn check_texts(config: &ToolConfig, node: &Node, d: &mut Diagnostics) {
     }
 }
 
-fn check_timeout(timeout: Option<Duration>, node: &Node, d: &mut Diagnostics) {
+pub(crate) fn check_timeout(timeout: Option<Duration>, node: &Node, d: &mut Diagnostics) {
     if timeout.is_some_and(|timeout| timeout.is_zero()) {
         let span = node.get("timeout").map_or(Span::default(), |timeout| timeout.span);
         d.push(

@@ -66,7 +66,7 @@ fn the_editors_schema_takes_the_shop_and_refuses_slips() {
 fn there_is_a_page_for_every_part() {
     let pages = reference(&kinds());
     let names: Vec<&str> = pages.iter().map(|(name, _)| &**name).collect();
-    assert_eq!(names, ["server.md", "tools.md", "systems.md", "http.md", "sqlite.md"]);
+    assert_eq!(names, ["server.md", "actions.md", "tools.md", "systems.md", "http.md", "sqlite.md"]);
     for (name, text) in &pages {
         assert!(!text.contains("]()") && !text.contains("renkei_"), "{name}");
         // Every link inside the page has its heading.

@@ -29,7 +29,7 @@ pub use connector::{ConnectContext, Connection, ConnectorKind, Layers, LayersKin
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use error::{Applied, Error, Kind, Result, Retry};
 pub use node::{Entry, Node, NodeKind, Span};
-pub use pattern::{ActionContext, Outcome, Pattern, PatternKind};
+pub use pattern::{ActionContext, ActionNode, Outcome, Pattern, PatternKind};
 pub use principal::Principal;
 pub use read::FromNode;
 pub use run::RunContext;

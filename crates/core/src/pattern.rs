@@ -1,14 +1,22 @@
 //! What a pattern is: an action's shape, read from the config and run.
 
-use std::{fmt, sync::Arc};
+mod action;
+
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use indexmap::IndexMap;
 
+pub use action::{Holder, LATER};
+
 use crate::{
-    Definitions, Diagnostics, Effect, Node, Payload, Result, RunContext, Schema, Value,
+    Definitions, Diagnostics, Effect, Entry, Node, Payload, Result, RunContext, Schema, Span, Tree, Value,
     connector::SystemPlan, template::Names,
 };
+
+/// The definition that stands for any action in JSON Schemas: `{ "$ref": "#/$defs/action" }`. Other keys may
+/// stand beside those of the action: a schema that refers to it says `unevaluatedProperties: false`.
+pub const ACTION_DEFINITION: &str = "action";
 
 /// A kind of action, such as `call`: one folder in `patterns`, one line in its slice.
 pub trait PatternKind: Send + Sync {
@@ -18,23 +26,93 @@ pub trait PatternKind: Send + Sync {
     /// Of what stands under that key. `ops` holds, per connector kind, the schema of its operations.
     fn schema(&self, ops: &[(&'static str, Schema)], defs: &mut Definitions) -> Schema;
 
+    /// Keys that may stand beside its own, such as `with` beside `run`, each with its schema.
+    fn companions(&self, _: &mut Definitions) -> Vec<(&'static str, Schema)> {
+        Vec::new()
+    }
+
     /// Reads an action. No I/O.
-    fn read(&self, node: &Node, cx: &mut ActionContext<'_>) -> Option<Arc<dyn Pattern>>;
+    fn read(&self, action: &ActionNode<'_>, cx: &mut ActionContext<'_>) -> Option<Arc<dyn Pattern>>;
+}
+
+/// An action as it stands in the config.
+#[derive(Clone, Copy, Debug)]
+pub struct ActionNode<'a> {
+    /// The pattern's key, for problems with the action as a whole.
+    pub key: Span,
+    /// What stands under it.
+    pub value: &'a Node,
+    /// The pattern's companions, as far as they are there.
+    pub companions: &'a [Entry],
+}
+
+impl<'a> ActionNode<'a> {
+    /// An action without companions.
+    pub fn alone(value: &'a Node) -> Self {
+        ActionNode { key: value.span, value, companions: &[] }
+    }
+
+    pub fn companion(&self, key: &str) -> Option<&'a Entry> {
+        self.companions.iter().find(|entry| *entry.key == *key)
+    }
 }
 
 /// What reading an action needs to know.
 pub struct ActionContext<'a> {
     pub systems: &'a IndexMap<Arc<str>, SystemPlan>,
     pub patterns: &'a [&'a dyn PatternKind],
+    pub actions: &'a dyn Actions,
     /// What templates may refer to here.
     pub names: Names<'a>,
     pub diagnostics: &'a mut Diagnostics,
+}
+
+impl ActionContext<'_> {
+    /// The same for an action inside this one, whose templates may refer to `names`.
+    pub fn nested<'b>(&'b mut self, names: Names<'b>) -> ActionContext<'b> {
+        let ActionContext { systems, patterns, actions, .. } = *self;
+        ActionContext { systems, patterns, actions, names, diagnostics: self.diagnostics }
+    }
 }
 
 impl fmt::Debug for ActionContext<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ActionContext")
     }
+}
+
+/// The actions under the config's `actions:`.
+pub trait Actions {
+    /// The action `name`, read now if it was not yet. Nothing, with diagnostics at `at`, if there is none,
+    /// if it is broken, or if it is being read: then it would run itself.
+    fn get(&self, name: &str, at: Span, d: &mut Diagnostics) -> Option<Arc<ActionPlan>>;
+}
+
+/// No actions at all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoActions;
+
+impl Actions for NoActions {
+    fn get(&self, name: &str, at: Span, d: &mut Diagnostics) -> Option<Arc<ActionPlan>> {
+        d.push(
+            crate::Diagnostic::error(at, format!("there is no action `{name}`"))
+                .hint("declare it under `actions`"),
+        );
+        None
+    }
+}
+
+/// An action with a name, for `run`.
+#[derive(Debug)]
+pub struct ActionPlan {
+    pub name: Arc<str>,
+    /// JSON Schema 2020-12 of its input: always of type `object`.
+    pub input_schema: Value,
+    pub action: Arc<dyn Pattern>,
+    /// Shapes the result; the action's own value without it.
+    pub output: Option<Tree>,
+    /// The whole action; only what is around it limits it without this.
+    pub timeout: Option<Duration>,
 }
 
 /// An action: JSON in, JSON out.
@@ -47,6 +125,13 @@ pub trait Pattern: Send + Sync + fmt::Debug {
     /// Whether it reaches systems outside the machine; the tool's open-world hint follows from it.
     fn open_world(&self) -> bool;
 
+    /// The `$names` that its outcome binds for the templates of `output` and `content`, beside `$result` and
+    /// `$result_meta`: the branches of an aggregate.
+    fn results(&self) -> Vec<Arc<str>> {
+        Vec::new()
+    }
+
+    /// Runs it. Dropping the future ends the run and frees what it held.
     async fn run(&self, cx: &RunContext, input: Value) -> Result<Outcome>;
 }
 
@@ -58,4 +143,26 @@ pub struct Outcome {
     pub meta: Value,
     /// Sentences for the model about what is missing, such as rows that were cut.
     pub notices: Vec<String>,
+    /// What [`Pattern::results`] names. One that is not here is absent.
+    pub results: Vec<(Arc<str>, Value)>,
+}
+
+impl Outcome {
+    /// A value about which there is nothing more to say.
+    pub fn json(value: Value) -> Self {
+        Outcome {
+            value: Payload::Json(value),
+            meta: Value::object(),
+            notices: Vec::new(),
+            results: Vec::new(),
+        }
+    }
+
+    /// What templates of `output` and `content` see of it, by name: `result`, `result_meta`, and the
+    /// [`results`](Outcome::results).
+    pub fn vars(&self) -> Vec<(Arc<str>, Value)> {
+        let own =
+            [("result".into(), self.value.clone().into_value()), ("result_meta".into(), self.meta.clone())];
+        self.results.iter().cloned().chain(own).collect()
+    }
 }

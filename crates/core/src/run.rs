@@ -1,11 +1,12 @@
 //! One execution of an action, and the one door through which it has effects.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::{Call, CallContext, Reply, Request, Result, Scope, Value};
+use crate::{Call, CallContext, Map, Reply, Request, Result, Scope, Value};
 
 /// Gives the connected systems of a run; an unavailable one is an error that says so.
 #[async_trait]
@@ -34,6 +35,8 @@ pub struct RunContext {
     run: Arc<Run>,
     /// Names of the actions around this one, outermost first.
     path: Arc<[Arc<str>]>,
+    /// What the actions around this one bound for its templates: results of branches, `$item`.
+    vars: Arc<Map>,
 }
 
 struct Run {
@@ -52,7 +55,12 @@ impl RunContext {
     ) -> Self {
         let id = uuid::Uuid::now_v7().to_string().into();
         let now = jiff::Timestamp::now().to_string().into();
-        RunContext { call, run: Arc::new(Run { id, now, systems, progress }), path: Arc::default() }
+        RunContext {
+            call,
+            run: Arc::new(Run { id, now, systems, progress }),
+            path: Arc::default(),
+            vars: Arc::default(),
+        }
     }
 
     pub fn id(&self) -> &Arc<str> {
@@ -81,6 +89,24 @@ impl RunContext {
         RunContext { path, ..self.clone() }
     }
 
+    /// The same context, in which templates also see `vars`, without their `$`.
+    pub fn with_vars(&self, vars: impl IntoIterator<Item = (Arc<str>, Value)>) -> RunContext {
+        let vars = self.vars.iter().map(|(name, value)| (name.clone(), value.clone())).chain(vars);
+        RunContext { vars: Arc::new(vars.collect()), ..self.clone() }
+    }
+
+    /// The same context for an action that stands elsewhere: it sees nothing of what was bound here.
+    pub fn without_vars(&self) -> RunContext {
+        RunContext { vars: Arc::default(), ..self.clone() }
+    }
+
+    /// The same context with at most `time` left.
+    pub fn within(&self, time: Duration) -> RunContext {
+        let mut cx = self.clone();
+        cx.call.deadline = cx.call.deadline.min(Instant::now() + time);
+        cx
+    }
+
     /// The idempotency key of the step `name` here: run id and path of names, never the attempt.
     pub fn key(&self, name: &str) -> Arc<str> {
         let mut key = self.run.id.to_string();
@@ -91,9 +117,10 @@ impl RunContext {
         key.into()
     }
 
-    /// What the templates of the step `name` see: the input as `.`, and the reserved names.
+    /// What the templates of the step `name` see: the input as `.`, what is bound around it, and the
+    /// reserved names.
     pub fn scope(&self, name: &str, input: Value) -> Scope {
-        let mut scope = Scope::new(input);
+        let mut scope = Scope { input, vars: Map::clone(&self.vars) };
         scope.set("caller", self.call.principal.to_value());
         scope.set("now", self.run.now.clone());
         scope.set("run", self.run.id.clone());

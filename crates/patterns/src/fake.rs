@@ -12,11 +12,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use indexmap::IndexMap;
 use renkei_core::{
-    ActionContext, Call, CallContext, ConnectContext, Connection, Diagnostics, Effect, Entry, Error, Kind,
-    Layers, Node, NodeKind, Payload, PreparedOp, Principal, Reply, Request, Result, Retry, Span, System,
-    Tree, Value,
+    ActionContext, ActionNode, Call, CallContext, ConnectContext, Connection, Diagnostics, Effect, Entry,
+    Error, Kind, Layers, Node, NodeKind, Payload, PreparedOp, Principal, Reply, Request, Result, Retry, Span,
+    System, Tree, Value,
     connector::SystemPlan,
     node::Text,
+    pattern::NoActions,
     run::{Progress, ProgressSink},
     template::Names,
     tool::{Annotations, ContentPlan, ToolPlan},
@@ -201,8 +202,9 @@ impl Tool {
         let mut d = Diagnostics::default();
         let mut vars = vec!["caller".into(), "now".into(), "run".into(), "key".into()];
         let names = Names { vars: vars.clone(), ..Names::default() };
-        let mut cx = ActionContext { systems, patterns: PATTERNS, names, diagnostics: &mut d };
-        let action = PATTERNS[0].read(&node(self.call), &mut cx);
+        let mut cx =
+            ActionContext { systems, patterns: PATTERNS, actions: &NoActions, names, diagnostics: &mut d };
+        let action = PATTERNS[0].read(&ActionNode::alone(&node(self.call)), &mut cx);
         vars.extend(["result".into(), "result_meta".into()]);
         let names = Names { vars, ..Names::default() };
         let mut tree = |json: &str| Tree::read(&node(json), &names, &mut d).expect(json);

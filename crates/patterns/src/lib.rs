@@ -3,6 +3,7 @@
 pub mod engine;
 
 mod call;
+mod run;
 
 #[cfg(test)]
 mod fake;
@@ -10,4 +11,4 @@ mod fake;
 use renkei_core::PatternKind;
 
 /// All patterns, in the order of the reference.
-pub static PATTERNS: &[&dyn PatternKind] = &[&call::Kind];
+pub static PATTERNS: &[&dyn PatternKind] = &[&call::Kind, &run::Kind];

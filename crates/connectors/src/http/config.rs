@@ -98,7 +98,7 @@ impl FromNode for PerCall {
         // Here is no action, so there is no input: its schema has no member.
         let no_input = Value::from([("type", "object".into()), ("additionalProperties", Value::Bool(false))]);
         let vars = ["caller", "key", "run"].map(Into::into).into();
-        let names = Names { input: Some(&no_input), vars, environment: false };
+        let names = Names { input: Some(&no_input), vars, ..Names::default() };
         match &node.kind {
             NodeKind::String(_) => Template::read(node, &names, d).map(PerCall),
             NodeKind::Unknown => {

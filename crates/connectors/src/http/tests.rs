@@ -92,7 +92,7 @@ fn op_node(op: &str) -> Node {
 
 fn names() -> Names<'static> {
     let vars = ["caller", "key", "run", "now"].map(Into::into).into();
-    Names { input: None, vars, environment: false }
+    Names { vars, ..Names::default() }
 }
 
 fn prepare(system: &HttpSystem, op: &str) -> PreparedOp {

@@ -19,8 +19,11 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
+mod noted;
+
 use std::{borrow::Cow, sync::Arc};
 
+pub use noted::Noted;
 pub use split::{Piece, escape, split};
 pub use tree::Tree;
 
@@ -35,6 +38,24 @@ pub struct Names<'a> {
     pub vars: Vec<Cow<'a, str>>,
     /// Whether `env` and `file` are in reach: only in `server` and `systems`.
     pub environment: bool,
+    /// Takes down which of `vars` templates refer to; see [`Names::noting`].
+    pub noted: Noted,
+}
+
+impl<'a> Names<'a> {
+    /// The same names, with a note of its own of what is referred to from now on: the edges of a dependency
+    /// graph. Whoever looks at the note hands on what belongs to an outer one with [`Noted::add`].
+    pub fn noting(&self) -> Self {
+        Names { noted: Noted::new(), ..self.clone() }
+    }
+
+    /// The same names and `more`.
+    #[must_use]
+    pub fn with<N: Into<Cow<'a, str>>>(&self, more: impl IntoIterator<Item = N>) -> Self {
+        let mut names = self.clone();
+        names.vars.extend(more.into_iter().map(Into::into));
+        names
+    }
 }
 
 /// What a template sees when it is evaluated.

@@ -331,6 +331,7 @@ impl<'s, 'a> Resolver<'s, 'a> {
         let bare = name.trim_start_matches('$');
         if self.names.vars.iter().any(|known| **known == *bare) {
             add(&mut self.refs.vars, bare);
+            self.names.noted.add(bare);
             return Op::Global(bare.into());
         }
         self.unknown_variable(name, bare)

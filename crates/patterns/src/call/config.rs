@@ -1,10 +1,10 @@
 //! Reads `call: { SYSTEM: OPERATION }`.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use renkei_core::{
-    ActionContext, Definitions, Diagnostic, Effect, Entry, Map, Node, NodeKind, Pattern, PatternKind, Schema,
-    Tree, Value, diagnostic::suggest, read::wrong,
+    ActionContext, ActionNode, Definitions, Diagnostic, Effect, Entry, Map, Node, NodeKind, Pattern,
+    PatternKind, Schema, Tree, Value, diagnostic::suggest, read::wrong,
 };
 
 use super::run::CallAction;
@@ -29,8 +29,8 @@ impl PatternKind for Kind {
         ])
     }
 
-    fn read(&self, node: &Node, cx: &mut ActionContext<'_>) -> Option<Arc<dyn Pattern>> {
-        let entry = one_entry(node, cx)?;
+    fn read(&self, action: &ActionNode<'_>, cx: &mut ActionContext<'_>) -> Option<Arc<dyn Pattern>> {
+        let entry = one_entry(action.value, cx)?;
         let Some(system) = cx.systems.get(&entry.key) else {
             cx.diagnostics.push(unknown_system(entry, cx));
             return None;
@@ -78,8 +78,7 @@ fn take_reject_when(op: &Node, cx: &mut ActionContext<'_>) -> (Node, Option<Opti
     let rest = op.as_map().unwrap_or_default().iter().filter(|entry| &*entry.key != REJECT_WHEN);
     let op = Node { kind: NodeKind::Map(rest.cloned().collect()), span: op.span };
 
-    let mut names = cx.names.clone();
-    names.vars.extend([Cow::Borrowed("result"), Cow::Borrowed("result_meta")]);
+    let names = cx.names.with(["result", "result_meta"]);
     if !matches!(found.value.kind, NodeKind::String(_)) {
         return (op, wrong(&found.value, "a template such as `${$result.ok == false}`", cx.diagnostics));
     }

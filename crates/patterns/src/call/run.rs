@@ -93,7 +93,7 @@ impl Pattern for CallAction {
 
         self.judge(&reply, scope)?;
         report(STAGES, "the reply is good".into());
-        Ok(Outcome { value: reply.value, meta: reply.meta, notices: reply.notices })
+        Ok(Outcome { value: reply.value, meta: reply.meta, notices: reply.notices, results: Vec::new() })
     }
 }
 

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use renkei_core::{
-    ActionContext, Definitions, Diagnostics, Effect, Kind, PatternKind, Value, call::CallContext,
-    template::Names, tool::Tools,
+    ActionContext, ActionNode, Definitions, Diagnostics, Effect, Kind, PatternKind, Value, call::CallContext,
+    pattern::NoActions, template::Names, tool::Tools,
 };
 
 use crate::{
@@ -16,9 +16,14 @@ use crate::{
 fn problems(call: &str) -> Vec<String> {
     let systems = systems(Fake { ledger: Arc::default(), connect_takes: Duration::ZERO });
     let mut d = Diagnostics::default();
-    let mut cx =
-        ActionContext { systems: &systems, patterns: PATTERNS, names: Names::default(), diagnostics: &mut d };
-    let read = super::Kind.read(&node(call), &mut cx);
+    let mut cx = ActionContext {
+        systems: &systems,
+        patterns: PATTERNS,
+        actions: &NoActions,
+        names: Names::default(),
+        diagnostics: &mut d,
+    };
+    let read = super::Kind.read(&ActionNode::alone(&node(call)), &mut cx);
     assert_eq!(read.is_none(), d.has_errors(), "{call}");
     d.iter().map(|d| format!("{} – {}", d.message, d.hint.as_deref().unwrap_or("no hint"))).collect()
 }

@@ -19,5 +19,6 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use input::Input;
 pub use schema::check as check_schema;
 pub use tools::{Engine, Options, Problem};

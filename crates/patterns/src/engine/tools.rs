@@ -181,10 +181,8 @@ impl Engine {
             });
         }
 
+        let scope = cx.with_vars(outcome.vars()).scope("output", input);
         let value = outcome.value.into_value();
-        let mut scope = cx.scope("output", input);
-        scope.set("result", value.clone());
-        scope.set("result_meta", outcome.meta);
         let value = match &plan.output {
             Some(output) => output.render(&scope)?.unwrap_or_default(),
             None => value,

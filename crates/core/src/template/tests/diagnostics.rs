@@ -22,7 +22,7 @@ const INPUT: &str = r#"{
 fn problems(text: &str, environment: bool) -> String {
     let input = json(INPUT);
     let vars = ["profile", "profile_meta", "caller", "key"].map(Into::into).to_vec();
-    let names = Names { input: Some(&input), vars, environment };
+    let names = Names { input: Some(&input), vars, environment, ..Names::default() };
     let mut d = Diagnostics::default();
     let found = Template::read(&node(text), &names, &mut d);
     assert_eq!(found.is_none(), d.has_errors(), "{text}");

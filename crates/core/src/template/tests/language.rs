@@ -12,7 +12,7 @@ use crate::{
 const PAGE: &str = include_str!("../../../../../docs/reference/language.md");
 
 fn names() -> Names<'static> {
-    Names { vars: ["x", "now", "result"].map(Into::into).to_vec(), environment: true, input: None }
+    Names { vars: ["x", "now", "result"].map(Into::into).to_vec(), environment: true, ..Names::default() }
 }
 
 fn scope(input: &str) -> Scope {

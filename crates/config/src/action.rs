@@ -1,0 +1,164 @@
+//! `actions:` – actions with a name, for `run`; read when the first one asks for them.
+
+use std::{cell::RefCell, sync::Arc, time::Duration};
+
+use indexmap::IndexMap;
+use renkei_core::{
+    ActionContext, Diagnostic, Diagnostics, Entry, FromNode, Node, NodeKind, PatternKind, Span, Tree,
+    connector::SystemPlan,
+    diagnostic::suggest,
+    pattern::{ActionPlan, Actions, Holder},
+    template::Names,
+};
+use renkei_derive::FromNode;
+
+use crate::tool::{Input, absent_or, check_timeout, generic_part, input_schema, names, with_results};
+
+/// An action with a name: `run: NAME` runs it, from any number of places.
+#[derive(Clone, Debug, FromNode)]
+#[expect(dead_code, reason = "schemas and templates are read from the tree; their fields are the manual")]
+pub(crate) struct ActionConfig {
+    /// What it does, for whoever reads the config.
+    description: Option<String>,
+
+    /// Its input, as a tool's `input`. What `with` gives is checked against it.
+    input: Option<Input>,
+
+    /// Its input as a whole JSON Schema 2020-12 of type `object`, instead of `input`.
+    input_schema: Option<Node>,
+
+    /// Shapes its result. Its templates see the input as `.`, and what the action gave as `$result` and
+    /// `$result_meta`. Without it, the result is what the action gave.
+    output: Option<Node>,
+
+    /// How long it may take; without it, only what is around it limits it.
+    timeout: Option<Duration>,
+}
+
+/// The keys of [`ActionConfig`].
+const KEYS: [&str; 5] = ["description", "input", "input_schema", "output", "timeout"];
+
+/// What an action may refer to, wherever it stands in the config.
+pub(crate) struct World<'a> {
+    pub(crate) systems: &'a IndexMap<Arc<str>, SystemPlan>,
+    pub(crate) patterns: &'a [&'a dyn PatternKind],
+    entries: &'a [Entry],
+    read: RefCell<IndexMap<Arc<str>, Reading>>,
+    /// The actions that are being read, outermost first.
+    path: RefCell<Vec<Arc<str>>>,
+}
+
+#[derive(Clone)]
+enum Reading {
+    UnderWay,
+    Done(Option<Arc<ActionPlan>>),
+}
+
+impl<'a> World<'a> {
+    /// `entries` is what stands under `actions:`.
+    pub(crate) fn new(
+        systems: &'a IndexMap<Arc<str>, SystemPlan>,
+        patterns: &'a [&'a dyn PatternKind],
+        entries: &'a [Entry],
+    ) -> Self {
+        World { systems, patterns, entries, read: RefCell::default(), path: RefCell::default() }
+    }
+
+    /// For reading an action whose templates may refer to `names`.
+    pub(crate) fn context<'b>(&'b self, names: Names<'b>, d: &'b mut Diagnostics) -> ActionContext<'b> {
+        ActionContext { systems: self.systems, patterns: self.patterns, actions: self, names, diagnostics: d }
+    }
+
+    /// Reads the actions that nothing runs, so that they are checked, too, and warns of them.
+    pub(crate) fn read_rest(&self, d: &mut Diagnostics) {
+        for entry in self.entries {
+            if self.read.borrow().contains_key(&entry.key) {
+                continue;
+            }
+            self.read_entry(entry, d);
+            d.push(
+                Diagnostic::warning(entry.key_span, format!("nothing runs the action `{}`", entry.key))
+                    .hint(format!("remove it, or run it: `run: {}`", entry.key)),
+            );
+        }
+    }
+
+    fn read_entry(&self, entry: &Entry, d: &mut Diagnostics) -> Option<Arc<ActionPlan>> {
+        self.read.borrow_mut().insert(entry.key.clone(), Reading::UnderWay);
+        self.path.borrow_mut().push(entry.key.clone());
+        let plan = read(entry, self, d).map(Arc::new);
+        self.path.borrow_mut().pop();
+        self.read.borrow_mut().insert(entry.key.clone(), Reading::Done(plan.clone()));
+        plan
+    }
+
+    fn unknown(&self, name: &str, at: Span) -> Diagnostic {
+        let known = || self.entries.iter().map(|entry| &*entry.key);
+        let diagnostic = Diagnostic::error(at, format!("there is no action `{name}`"));
+        match suggest(name, known()) {
+            Some(close) => diagnostic.hint(format!("did you mean `{close}`?")),
+            None if self.entries.is_empty() => diagnostic.hint("declare it under `actions`"),
+            None => {
+                let names: Vec<String> = known().map(|name| format!("`{name}`")).collect();
+                diagnostic.hint(format!("declare it under `actions`; there are {}", names.join(", ")))
+            }
+        }
+    }
+
+    fn cycle(&self, name: &str, at: Span) -> Diagnostic {
+        let path = self.path.borrow();
+        let start = path.iter().position(|known| **known == *name).unwrap_or_default();
+        let round: Vec<String> =
+            path[start..].iter().map(|name| format!("`{name}`")).chain([format!("`{name}`")]).collect();
+        Diagnostic::error(at, format!("the action `{name}` would run itself: {}", round.join(" → ")))
+            .hint("an action cannot repeat itself; use `for_each` for one run an element")
+    }
+}
+
+impl Actions for World<'_> {
+    fn get(&self, name: &str, at: Span, d: &mut Diagnostics) -> Option<Arc<ActionPlan>> {
+        let known = self.read.borrow().get(name).cloned();
+        match known {
+            Some(Reading::Done(plan)) => plan,
+            Some(Reading::UnderWay) => {
+                d.push(self.cycle(name, at));
+                None
+            }
+            None => match self.entries.iter().find(|entry| *entry.key == *name) {
+                Some(entry) => self.read_entry(entry, d),
+                None => {
+                    d.push(self.unknown(name, at));
+                    None
+                }
+            },
+        }
+    }
+}
+
+/// Reads one action. Nothing, with diagnostics, if something is wrong.
+fn read(entry: &Entry, world: &World<'_>, d: &mut Diagnostics) -> Option<ActionPlan> {
+    let name = format!("the action `{}`", entry.key);
+    let NodeKind::Map(members) = &entry.value.kind else {
+        let message = format!("{name} is {}, not a mapping", entry.value.what());
+        d.push(Diagnostic::error(entry.key_span, message).hint("give it an `input` and a `call`"));
+        return None;
+    };
+    let holder = Holder { kind: "an action", name: &name, at: entry.key_span, keys: &KEYS };
+    let members = holder.known(members, world.patterns, d);
+    let generic = generic_part(entry, &members, &KEYS);
+    let config = ActionConfig::from_node(&generic, d);
+    let input_schema = input_schema(&generic, d);
+    let names = names(input_schema.as_ref());
+    let action = holder.action(&members, &mut world.context(names.clone(), d));
+    let names = with_results(&names, action.as_deref());
+    let output = generic.get("output").map(|node| Tree::read(node, &names, d));
+    let config = config?;
+    check_timeout(config.timeout, &generic, d);
+    Some(ActionPlan {
+        name: entry.key.clone(),
+        action: action?,
+        output: absent_or(output)?,
+        timeout: config.timeout,
+        input_schema: input_schema?,
+    })
+}
