@@ -23,6 +23,10 @@ pub struct Dialect {
     /// Words after which this dialect, beside the common ones, takes a value.
     pub value_words: &'static [&'static str],
     pub parameters: Parameters,
+    /// What becomes of `in (${…})`.
+    pub lists: Lists,
+    /// Whether a single value may be an array or an object, since the database says what type it expects.
+    pub structures: bool,
     /// A subquery without rows, for `not in` an empty list.
     pub no_rows: &'static str,
 }
@@ -62,6 +66,15 @@ pub enum Parameters {
     InOrder(&'static str),
 }
 
+/// How a list of values is given to the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lists {
+    /// One parameter for each element; an empty one becomes `in (null)` or `not in (NO ROWS)`.
+    Expanded,
+    /// One parameter for all: `in (…)` is written as `= any(…)`, and `not in (…)` as `<> all(…)`.
+    Array,
+}
+
 const fn same(mark: char, content: Quoted) -> Quote {
     Quote { open: mark, close: mark, content, doubled: true }
 }
@@ -85,6 +98,8 @@ pub static SQLITE: Dialect = Dialect {
     placeholders: &['?', ':', '@', '$', '#'],
     value_words: &["glob", "regexp", "match", "is"],
     parameters: Parameters::Numbered("?"),
+    lists: Lists::Expanded,
+    structures: false,
     no_rows: "select null where 0",
 };
 
@@ -102,6 +117,8 @@ pub static POSTGRES: Dialect = Dialect {
     placeholders: &['$'],
     value_words: &["ilike", "zone"],
     parameters: Parameters::Numbered("$"),
+    lists: Lists::Array,
+    structures: true,
     no_rows: "select null where false",
 };
 
@@ -119,5 +136,7 @@ pub static MYSQL: Dialect = Dialect {
     placeholders: &['?', '@'],
     value_words: &["regexp", "rlike", "div", "mod", "xor", "binary", "interval"],
     parameters: Parameters::InOrder("?"),
+    lists: Lists::Expanded,
+    structures: false,
     no_rows: "select null from dual where false",
 };

@@ -3,12 +3,15 @@
 //! A template becomes a bound parameter and nothing else. For that the text is lexed (`lex`), each
 //! template's position is judged by what stands around it (`place`), and the rest is kept as text with
 //! gaps (`statement`). A dialect is data (`dialect`): its quotes, its comments, its placeholders.
+//! What every SQL system takes and gives is here, too: operations (`operation`) and results (`reply`).
 
 pub mod choose;
 pub mod dialect;
 mod explain;
 pub mod lex;
+pub mod operation;
 pub mod place;
+pub mod reply;
 pub mod statement;
 
 #[cfg(test)]
@@ -16,4 +19,6 @@ mod tests;
 
 pub use choose::{Choice, Choose};
 pub use dialect::Dialect;
+pub use operation::{Operation, Plan, Refusal, Rules, Step};
+pub use reply::{Budget, Cut, Done, one, together};
 pub use statement::{MAX_LIST, Rendered, Slots, Statement, Verb};

@@ -10,7 +10,7 @@ use renkei_core::{
 
 use super::{
     choose::Choice,
-    dialect::{Dialect, Parameters},
+    dialect::{Dialect, Lists, Parameters},
     explain,
     lex::{Token, Unit, What, lex},
     place::{Place, judge},
@@ -109,13 +109,15 @@ enum Segment {
 struct Scalar {
     source: Arc<str>,
     slot: usize,
+    /// The list of `= any(…)`, as one parameter.
+    list: bool,
 }
 
 /// A statement ready to run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rendered {
     pub text: String,
-    /// Scalars; absent is null. In the order of the parameters.
+    /// In the order of the parameters; absent is null. Scalars, unless the dialect takes structures.
     pub values: Vec<Value>,
 }
 
@@ -210,7 +212,7 @@ impl Statement {
         let mut values = Vec::new();
         if let Parameters::Numbered(_) = self.dialect.parameters {
             for scalar in &self.scalars {
-                values.push(scalar.value(params)?);
+                values.push(scalar.value(params, self.dialect)?);
             }
         }
         for segment in &self.segments {
@@ -220,11 +222,11 @@ impl Statement {
                     Parameters::Numbered(mark) => push(&mut text, mark, index + 1),
                     Parameters::InOrder(mark) => {
                         text.push_str(mark);
-                        values.push(self.scalars[*index].value(params)?);
+                        values.push(self.scalars[*index].value(params, self.dialect)?);
                     }
                 },
                 Segment::List { source, slot, negated } => {
-                    let items = list(source, param(params, *slot))?;
+                    let items = list(source, param(params, *slot), self.dialect)?;
                     if items.is_empty() {
                         text.push_str(if *negated { self.dialect.no_rows } else { "null" });
                     }
@@ -258,13 +260,18 @@ fn param(params: &[Option<Value>], slot: usize) -> &Value {
 }
 
 impl Scalar {
-    fn value(&self, params: &[Option<Value>]) -> Result<Value> {
-        scalar(&self.source, param(params, self.slot))
+    fn value(&self, params: &[Option<Value>], dialect: &Dialect) -> Result<Value> {
+        let value = param(params, self.slot);
+        match self.list {
+            true => list(&self.source, value, dialect).map(Value::from),
+            false => scalar(&self.source, value, dialect),
+        }
     }
 }
 
-fn scalar(source: &str, value: &Value) -> Result<Value> {
+fn scalar(source: &str, value: &Value, dialect: &Dialect) -> Result<Value> {
     match value {
+        Value::Array(_) | Value::Object(_) if dialect.structures => Ok(value.clone()),
         Value::Array(_) => Err(Error::invalid(format!(
             "bind `${{{source}}}`: it is an array, and SQL takes single values; \
              write `in (${{{source}}})` for a list, or `tojson` for its text"
@@ -277,15 +284,15 @@ fn scalar(source: &str, value: &Value) -> Result<Value> {
     }
 }
 
-fn list(source: &str, value: &Value) -> Result<Vec<Value>> {
+fn list(source: &str, value: &Value, dialect: &Dialect) -> Result<Vec<Value>> {
     match value {
         Value::Array(items) if items.len() > MAX_LIST => Err(Error::invalid(format!(
             "bind `${{{source}}}`: it has {} elements, and a list in SQL takes at most {MAX_LIST}; pass fewer",
             items.len()
         ))),
-        Value::Array(items) => items.iter().map(|item| scalar(source, item)).collect(),
+        Value::Array(items) => items.iter().map(|item| scalar(source, item, dialect)).collect(),
         Value::Null => Ok(Vec::new()),
-        single => Ok(vec![scalar(source, single)?]),
+        single => Ok(vec![scalar(source, single, dialect)?]),
     }
 }
 
@@ -383,7 +390,7 @@ fn verb(tokens: &[Token]) -> Verb {
 
 fn label(units: &[Unit], tokens: &[Token]) -> String {
     let mut label = String::new();
-    for_each_piece(units, tokens, |piece| match piece {
+    for_each_piece(units, tokens, &[], |piece| match piece {
         Ok(text) => label.push_str(&text),
         Err(_) => label.push_str("{}"),
     });
@@ -396,18 +403,48 @@ fn label(units: &[Unit], tokens: &[Token]) -> String {
 /// A text without templates, without its comments.
 pub(super) fn plain_text(units: &[Unit], tokens: &[Token]) -> String {
     let mut text = String::new();
-    for_each_piece(units, tokens, |piece| text.push_str(&piece.unwrap_or_default()));
+    for_each_piece(units, tokens, &[], |piece| text.push_str(&piece.unwrap_or_default()));
     text
 }
 
+/// A token, by its index, and what is written in its place.
+type Rewrite = (usize, &'static str);
+
+/// `in (…)` as `= any(…)` for dialects whose lists are one parameter.
+fn rewrites(tokens: &[Token], places: &[Place], dialect: &Dialect) -> Vec<Rewrite> {
+    let mut rewrites = Vec::new();
+    if dialect.lists == Lists::Expanded {
+        return rewrites;
+    }
+    for (at, token) in tokens.iter().enumerate() {
+        let What::Hole(hole) = token.what else { continue };
+        // Judged so because `in` and `(` stand before it, and `not` before these.
+        match places[hole] {
+            Place::List { negated: false } => rewrites.push((at - 2, "= any")),
+            Place::List { negated: true } => rewrites.extend([(at - 3, "<>"), (at - 2, "all")]),
+            Place::Value => {}
+        }
+    }
+    rewrites
+}
+
 /// The text of the tokens, without comments and with single spaces, and its templates.
-fn for_each_piece(units: &[Unit], tokens: &[Token], mut each: impl FnMut(Result<String, usize>)) {
+fn for_each_piece(
+    units: &[Unit],
+    tokens: &[Token],
+    rewrites: &[Rewrite],
+    mut each: impl FnMut(Result<String, usize>),
+) {
     let mut last = None;
-    for token in tokens {
+    for (at, token) in tokens.iter().enumerate() {
         if last.is_some_and(|last| last < token.from) {
             each(Ok(" ".into()));
         }
         last = Some(token.to);
+        if let Some((_, text)) = rewrites.iter().find(|(index, _)| *index == at) {
+            each(Ok((*text).into()));
+            continue;
+        }
         match token.what {
             What::Hole(hole) => each(Err(hole)),
             _ => each(Ok(units[token.from..token.to]
@@ -435,7 +472,14 @@ fn assemble(
     let mut segments = Vec::new();
     let mut scalars: Vec<Scalar> = Vec::new();
     let mut text = String::new();
-    for_each_piece(units, tokens, |piece| {
+    let mut scalar = |source: Arc<str>, slot: usize, list: bool| {
+        let known = scalars.iter().position(|scalar| scalar.slot == slot && scalar.list == list);
+        Segment::Scalar(known.unwrap_or_else(|| {
+            scalars.push(Scalar { source, slot, list });
+            scalars.len() - 1
+        }))
+    };
+    for_each_piece(units, tokens, &rewrites(tokens, places, dialect), |piece| {
         let hole = match piece {
             Ok(part) => return text.push_str(&part),
             Err(hole) => hole,
@@ -446,17 +490,11 @@ fn assemble(
         let source = holes[hole].source.clone();
         match (&holes[hole].what, places[hole]) {
             (Fill::Choice(index), _) => segments.push(Segment::Choice(*index)),
-            (Fill::Slot(slot), Place::List { negated }) => {
-                segments.push(Segment::List { source, slot: *slot, negated });
-            }
-            (Fill::Slot(slot), Place::Value) => {
-                let known = scalars.iter().position(|scalar| scalar.slot == *slot);
-                let index = known.unwrap_or_else(|| {
-                    scalars.push(Scalar { source, slot: *slot });
-                    scalars.len() - 1
-                });
-                segments.push(Segment::Scalar(index));
-            }
+            (Fill::Slot(slot), Place::List { negated }) => segments.push(match dialect.lists {
+                Lists::Expanded => Segment::List { source, slot: *slot, negated },
+                Lists::Array => scalar(source, *slot, true),
+            }),
+            (Fill::Slot(slot), Place::Value) => segments.push(scalar(source, *slot, false)),
             // A statement with a broken template is not assembled.
             (Fill::Broken, _) => {}
         }

@@ -8,10 +8,10 @@ use renkei_core::{Call, CallContext, ConnectContext, Error, Reply, Request, Resu
 use super::{
     Config,
     open::Place,
-    operation::Plan,
     pool::{Job, Pool},
     run::Work,
 };
+use crate::sql::Plan;
 
 /// A connected database.
 pub(super) struct SqliteCall {

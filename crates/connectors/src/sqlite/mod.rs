@@ -25,8 +25,9 @@ use renkei_core::{
     Result, Schema, System, template::Names,
 };
 
+use crate::sql::{self, Rules};
+
 pub use config::Config;
-pub use operation::Operation;
 
 /// The connector.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ impl ConnectorKind for Sqlite {
     }
 
     fn op_schema(&self, defs: &mut Definitions) -> Schema {
-        operation::schema(defs)
+        sql::operation::schema(defs)
     }
 
     fn read(&self, name: &str, node: &Node, d: &mut Diagnostics) -> Option<Arc<dyn System>> {
@@ -61,7 +62,14 @@ struct Database {
 #[async_trait]
 impl System for Database {
     fn prepare(&self, op: &Node, names: &Names<'_>, d: &mut Diagnostics) -> Option<PreparedOp> {
-        operation::prepare(&self.name, &self.config, op, names, d)
+        let rules = Rules {
+            dialect: &sql::dialect::SQLITE,
+            system: &self.name,
+            read_only: self.config.read_only,
+            max_rows: self.config.max_rows,
+            effect: operation::effect,
+        };
+        sql::operation::prepare(&rules, op, names, d)
     }
 
     fn is_local(&self) -> bool {

@@ -6,6 +6,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use renkei_core::{Map, Value};
 use rusqlite::{Row, Statement, types::ValueRef};
 
+use crate::sql::Budget;
+
 /// What the commas, quotes and braces around a value take.
 const FRAME: usize = 4;
 /// About what a number takes.
@@ -30,39 +32,6 @@ impl Declared {
             Some("json") => Declared::Json,
             _ => Declared::Plain,
         }
-    }
-}
-
-/// How much a result may still grow, and what was not exact.
-#[derive(Debug)]
-pub(super) struct Budget {
-    left: usize,
-    infinite: bool,
-    broken_text: bool,
-    broken_json: bool,
-}
-
-impl Budget {
-    pub(super) fn new(bytes: usize) -> Self {
-        Budget { left: bytes, infinite: false, broken_text: false, broken_json: false }
-    }
-
-    /// Takes the bytes, if there are as many.
-    fn take(&mut self, bytes: usize) -> Option<()> {
-        self.left = self.left.checked_sub(bytes)?;
-        Some(())
-    }
-
-    pub(super) fn notices(&self) -> Vec<String> {
-        [
-            (self.infinite, "an infinite number is given as null, since JSON has none"),
-            (self.broken_text, "bytes in a text that are not UTF-8 are given as \u{fffd}"),
-            (self.broken_json, "a value in a column declared as JSON is no JSON, and is given as a string"),
-        ]
-        .into_iter()
-        .filter(|(happened, _)| *happened)
-        .map(|(_, notice)| notice.into())
-        .collect()
     }
 }
 
@@ -118,18 +87,24 @@ fn value(value: ValueRef<'_>, name: usize, declared: Declared, budget: &mut Budg
         }
         ValueRef::Real(real) => {
             budget.take(frame + NUMBER)?;
-            budget.infinite |= !real.is_finite();
+            if !real.is_finite() {
+                budget.tell("an infinite number is given as null, since JSON has none");
+            }
             Value::from(real)
         }
         ValueRef::Text(bytes) => {
             budget.take(frame + bytes.len())?;
             let text = String::from_utf8_lossy(bytes);
-            budget.broken_text |= matches!(text, Cow::Owned(_));
+            if matches!(text, Cow::Owned(_)) {
+                budget.tell("bytes in a text that are not UTF-8 are given as \u{fffd}");
+            }
             match declared {
                 Declared::Json => match Value::from_json(bytes) {
                     Ok(value) => value,
                     Err(_) => {
-                        budget.broken_json = true;
+                        let notice =
+                            "a value in a column declared as JSON is no JSON, and is given as a string";
+                        budget.tell(notice);
                         text.into_owned().into()
                     }
                 },

@@ -5,18 +5,17 @@
 
 use std::sync::Arc;
 
-use renkei_core::{Error, Kind, Map, Payload, PreparedOp, Reply, Value, read::Bytes};
+use renkei_core::{Error, Kind, Map, PreparedOp, Reply, Value};
 use rusqlite::{CachedStatement, types::ToSqlOutput};
 
 use super::{
     error::{Failure, Phase, Place as At},
     monitor::Monitor,
     open::{Opened, Place},
-    operation::{Plan, Step},
     pool::Job,
-    rows::{Budget, Columns},
+    rows::Columns,
 };
-use crate::sql::{Rendered, Verb};
+use crate::sql::{Budget, Cut, Done, Plan, Rendered, Step, Verb, one, together};
 
 /// What a thread is asked to do.
 #[derive(Debug)]
@@ -27,15 +26,6 @@ pub(super) enum Work {
         op: Arc<PreparedOp>,
         rendered: Vec<Rendered>,
     },
-}
-
-/// The result of one statement.
-struct Done {
-    value: Value,
-    meta: Map,
-    notices: Vec<String>,
-    affected: u64,
-    truncated: bool,
 }
 
 pub(super) fn run(
@@ -121,9 +111,7 @@ impl Session<'_> {
             self.batch(Phase::Commit, "commit")?;
         }
         Ok(match done.pop() {
-            Some(only) if !plan.transaction => {
-                Reply { value: Payload::Json(only.value), meta: only.meta.into(), notices: only.notices }
-            }
+            Some(only) if !plan.transaction => only.into(),
             last => together(done.into_iter().chain(last)),
         })
     }
@@ -182,14 +170,8 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// One row, or exactly one row changed.
     fn one(&self, rows: u64) -> Result<(), Failure> {
-        match rows {
-            1 => Ok(()),
-            0 => Err(self.error(Kind::NotFound, "no row matches")),
-            _ => Err(self
-                .error(Kind::Conflict, "more than one row matches, where `one: true` asks for exactly one")),
-        }
+        one(rows).map_err(|(kind, what)| self.error(kind, what))
     }
 
     fn rows(
@@ -245,59 +227,6 @@ impl Session<'_> {
         };
         Ok(Done { value, meta: Map::new(), notices, affected: 0, truncated: cut.is_some() })
     }
-}
-
-enum Cut {
-    Rows,
-    Bytes,
-}
-
-impl Cut {
-    fn notice(&self, rows: usize, max_bytes: Bytes) -> String {
-        match self {
-            Cut::Rows => {
-                format!("cut at {} rows (`max_rows`); there are more, so narrow the query", thousands(rows))
-            }
-            Cut::Bytes => {
-                let rows = thousands(rows);
-                format!(
-                    "cut after {rows} rows at {max_bytes} (`max_bytes`); there are more, so narrow the query"
-                )
-            }
-        }
-    }
-}
-
-/// `12345` as `12,345`.
-fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// The results of a transaction.
-fn together(done: impl Iterator<Item = Done>) -> Reply {
-    let (mut values, mut metas, mut notices) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut affected, mut truncated) = (0, false);
-    for (at, done) in done.enumerate() {
-        affected += done.affected;
-        truncated |= done.truncated;
-        notices.extend(done.notices.into_iter().map(|notice| format!("statement {}: {notice}", at + 1)));
-        values.push(done.value);
-        metas.push(Value::from(done.meta));
-    }
-    let meta = Value::from([
-        ("affected", Value::from(affected)),
-        ("truncated", truncated.into()),
-        ("statements", metas.into()),
-    ]);
-    Reply { value: Payload::Json(values.into()), meta, notices }
 }
 
 /// The value as SQLite stores it; the error says why it cannot.
