@@ -358,15 +358,21 @@ impl<'s, 'a> Resolver<'s, 'a> {
                     }
                 }
             }
-            Term::Id => {
+            base => {
+                let op = self.op(base, dot);
+                let known = match (base, &op) {
+                    (Term::Id, _) => dot,
+                    // A name that is bound inside is no global one.
+                    (Term::Var(name), Op::Global(_)) => Input::reserved(name.trim_start_matches('$')),
+                    _ => None,
+                };
                 let keys = parts.iter().map_while(|(part, _)| match part {
                     Part::Index(key) => Some((key, name_of(key))),
                     Part::Range(..) => None,
                 });
-                self.fields(keys, dot);
-                Op::Input
+                self.fields(keys, known);
+                op
             }
-            base => self.op(base, dot),
         };
         let steps: Vec<_> = parts
             .iter()
@@ -388,9 +394,12 @@ impl<'s, 'a> Resolver<'s, 'a> {
         }
     }
 
-    /// Checks the members that a path from `.` names against the declared input.
-    fn fields<'t>(&mut self, keys: impl Iterator<Item = (&'t Term<&'s str>, Option<&'s str>)>, dot: Dot<'a>)
-    where
+    /// Checks the members that a path names against what is known of the value it starts at.
+    fn fields<'t>(
+        &mut self,
+        keys: impl Iterator<Item = (&'t Term<&'s str>, Option<&'s str>)>,
+        dot: Option<Input<'_>>,
+    ) where
         's: 't,
     {
         let Some(mut input) = dot else { return };

@@ -258,7 +258,10 @@ pub(super) fn join(m: &mut Machine<'_>, value: Value, separator: Value) -> Flow<
         match item {
             Value::Null => {}
             Value::String(part) => text.push_str(part),
-            Value::Bool(_) | Value::Number(_) => item.write_json(&mut text),
+            Value::Bool(_) | Value::Number(_) => {
+                m.check_finite(item)?;
+                item.write_json(&mut text);
+            }
             other => return Err(fail(format!("`join` cannot put {} into a text", with_article(other)))),
         }
         m.create((text.len() - start) as u64)?;

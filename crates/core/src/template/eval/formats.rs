@@ -36,12 +36,12 @@ pub(super) fn write(m: &mut Machine<'_>, format: Format, value: &Value, text: &m
             other => text.push_str(&m.json(other)?),
         },
         Format::Json => text.push_str(&m.json(value)?),
-        Format::Csv => row(value, ",", text, |field, text| {
+        Format::Csv => row(m, value, ",", text, |field, text| {
             text.push('"');
             text.push_str(&field.replace('"', "\"\""));
             text.push('"');
         })?,
-        Format::Tsv => row(value, "\t", text, |field, text| escape(field, text, tsv))?,
+        Format::Tsv => row(m, value, "\t", text, |field, text| escape(field, text, tsv))?,
         Format::Html => escape(&to_text(m, value)?, text, html),
         Format::Uri => text.extend(utf8_percent_encode(&to_text(m, value)?, RESERVED)),
         Format::UriDecode => {
@@ -57,7 +57,13 @@ pub(super) fn write(m: &mut Machine<'_>, format: Format, value: &Value, text: &m
     m.create((text.len() - start) as u64)
 }
 
-fn row(value: &Value, separator: &str, text: &mut String, quote: fn(&str, &mut String)) -> Flow {
+fn row(
+    m: &mut Machine<'_>,
+    value: &Value,
+    separator: &str,
+    text: &mut String,
+    quote: fn(&str, &mut String),
+) -> Flow {
     let Value::Array(fields) = value else {
         return Err(fail(format!("a row is an array, not {}", with_article(value))));
     };
@@ -68,7 +74,10 @@ fn row(value: &Value, separator: &str, text: &mut String, quote: fn(&str, &mut S
         match field {
             Value::Null => {}
             Value::String(field) => quote(field, text),
-            Value::Bool(_) | Value::Number(_) => field.write_json(text),
+            Value::Bool(_) | Value::Number(_) => {
+                m.check_finite(field)?;
+                field.write_json(text);
+            }
             other => return Err(fail(format!("a field of a row cannot be {}", with_article(other)))),
         }
     }
@@ -124,7 +133,10 @@ fn shell(m: &mut Machine<'_>, value: &Value, text: &mut String) -> Flow {
             Value::Array(_) | Value::Object(_) => {
                 return Err(fail(format!("{} cannot be a word of a shell", with_article(word))));
             }
-            scalar => scalar.write_json(text),
+            scalar => {
+                m.check_finite(scalar)?;
+                scalar.write_json(text);
+            }
         }
     }
     Ok(())

@@ -60,7 +60,7 @@ pub(in crate::template) struct Machine<'s> {
     bytes: u64,
     stack: usize,
     labels: u64,
-    /// Whether NaN or an infinity may be in the result.
+    /// Whether NaN or an infinity was computed.
     not_finite: bool,
 }
 
@@ -222,6 +222,7 @@ impl<'s> Machine<'s> {
     pub(super) fn json(&mut self, value: &Value) -> Flow<String> {
         let mut bytes = 0;
         self.measure(value, &mut bytes, MAX_VALUE_DEPTH)?;
+        self.check_finite(value)?;
         self.create(bytes)?;
         let text = value.to_json();
         // Escapes and long numbers make it longer than measured.
@@ -232,18 +233,28 @@ impl<'s> Machine<'s> {
     /// Checks a result: its size, its depth, and that it is JSON.
     pub(super) fn finish(&mut self, value: Value) -> Flow<Value> {
         self.measure(&value, &mut 0, MAX_VALUE_DEPTH)?;
-        Ok(if self.not_finite { finite(value) } else { value })
+        self.check_finite(&value)?;
+        Ok(value)
+    }
+
+    /// Refuses NaN and the infinities where a value becomes JSON, which has no word for them: a null
+    /// in their place would say something else.
+    pub(super) fn check_finite(&self, value: &Value) -> Flow {
+        if self.not_finite && is_lost(value) {
+            return Err(fail(
+                "it gives NaN or an infinity, which JSON cannot say; choose what stands for it: `if isnan or isinfinite then null else . end`",
+            ));
+        }
+        Ok(())
     }
 }
 
-/// NaN and the infinities have no JSON form and become null.
-fn finite(value: Value) -> Value {
+/// NaN and the infinities: only arithmetic makes them.
+fn is_lost(value: &Value) -> bool {
     match value {
-        Value::Number(number) if !number.as_f64().is_finite() && number.is_computed() => Value::Null,
-        Value::Array(items) => items.iter().cloned().map(finite).collect::<Vec<_>>().into(),
-        Value::Object(map) => {
-            map.iter().map(|(key, value)| (key.clone(), finite(value.clone()))).collect::<Map>().into()
-        }
-        other => other,
+        Value::Number(number) => !number.as_f64().is_finite() && number.is_computed(),
+        Value::Array(items) => items.iter().any(is_lost),
+        Value::Object(map) => map.values().any(is_lost),
+        _ => false,
     }
 }

@@ -21,7 +21,7 @@ const INPUT: &str = r#"{
 /// `message @ what is underlined; hint`, for each problem.
 fn problems(text: &str, environment: bool) -> String {
     let input = json(INPUT);
-    let vars = ["profile", "profile_meta", "caller", "key"].map(Into::into).to_vec();
+    let vars = ["profile", "profile_meta", "caller", "key", "now", "run"].map(Into::into).to_vec();
     let names = Names { input: Some(&input), vars, environment, ..Names::default() };
     let mut d = Diagnostics::default();
     let found = Template::read(&node(text), &names, &mut d);
@@ -49,7 +49,7 @@ fn says_what_is_wrong_and_where() {
         ("${$}", "A name is missing here @ ; write `$name` or `@base64`".into()),
         // Names.
         ("${$profil.x}", "`$profil` is not known here @ $profil; did you mean `$profile`?".into()),
-        ("${$nothing}", "`$nothing` is not known here @ $nothing; in reach are `$profile`, `$profile_meta`, `$caller`, `$key`".into()),
+        ("${$nothing}", "`$nothing` is not known here @ $nothing; in reach are `$profile`, `$profile_meta`, `$caller`, `$key`, `$now`, `$run`".into()),
         ("${1 as $n | $x}", "`$x` is not known here @ $x; did you mean `$n`?".into()),
         ("${lenght}", "`lenght` is not a function @ lenght; did you mean `length`?".into()),
         ("${profile.x}", "`profile` is not a function @ profile; the value is `$profile`".into()),
@@ -69,6 +69,13 @@ fn says_what_is_wrong_and_where() {
         ("${.lines.sku}", "`.sku` is a member of an array, which has none @ sku; name an element, `[0].sku`, or take all: `map(.sku)`".into()),
         ("${.lines[0].skuu}", "`.skuu` is not in the input @ skuu; did you mean `.sku`?".into()),
         ("${ {idd} }", "`.idd` is not in the input @ idd; did you mean `.id`?".into()),
+        // The reserved names.
+        ("${$caller.nam}", "`.nam` is not in `$caller` @ nam; did you mean `.name`?".into()),
+        ("a ${$caller[\"roles\"][0]}", "`.roles` is not in `$caller` @ roles; there are `.name`, `.auth`, `.claims`".into()),
+        ("${$caller.name.first}", "`.first` is a member of a string, which has none @ first; leave it out".into()),
+        ("${($caller.clams.sub // .idd)}", "`.clams` is not in `$caller` @ clams; did you mean `.claims`?\n`.idd` is not in the input @ idd; did you mean `.id`?".into()),
+        ("${$key.x}", "`.x` is a member of a string, which has none @ x; write `$key`".into()),
+        ("${$now.year + $run.id}", "`.year` is a member of a string, which has none @ year; write `$now`\n`.id` is a member of a string, which has none @ id; write `$run`".into()),
         // All at once.
         ("${.idd + $profil}", "`.idd` is not in the input @ idd; did you mean `.id`?\n`$profil` is not known here @ $profil; did you mean `$profile`?".into()),
         // The environment.
@@ -104,6 +111,12 @@ fn knows_what_it_does_not_know() {
         "${reduce .lines[] as $line (0; .anything)}",
         "${try .id catch .anything}",
         "${[$profile] | .[0] as $key | $key}",
+        "${$caller.name} ${$caller.auth}",
+        "${$caller.claims.realm_access.roles[0]}",
+        "${$caller[$key]}",
+        "${$caller | .anything}",
+        "${$profile as $caller | $caller.anything}",
+        "${reduce $profile[] as $key (0; $key.anything)}",
     ] {
         assert_eq!(problems(text, false), "", "{text}");
     }

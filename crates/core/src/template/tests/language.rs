@@ -340,12 +340,32 @@ fn integer_arithmetic_is_exact() {
 }
 
 #[test]
-fn nan_and_the_infinities_become_null() {
+fn nan_and_the_infinities_are_refused_where_they_become_json() {
+    let why = "it gives NaN or an infinity, which JSON cannot say; choose what stands for it: `if isnan or isinfinite then null else . end`";
+    for expression in [
+        "nan",
+        "infinite",
+        "-infinite",
+        "1e308 * 10",
+        "{a: [nan]}",
+        "\"1e309\" | tonumber | . * 2",
+        "0 | log",
+    ] {
+        assert_eq!(jq(expression, "null"), why, "{expression}");
+    }
+    for text in ["[nan] | tojson", "nan | tostring", "\"\\(infinite)\"", "[1, nan] | join(\",\")"] {
+        assert_eq!(jq(text, "null"), why, "{text}");
+    }
+    for format in ["@text", "@json", "@csv", "@tsv", "@html", "@uri", "@sh", "@base64"] {
+        assert_eq!(jq(&format!("[1, infinite] | {format}"), "null"), why, "{format}");
+    }
+    assert!(result("a ${nan}", "1").contains(why));
+    // On the way they do no harm.
     assert_eq!(
-        jq("nan, infinite, -infinite, 1e308 * 10, {a: [nan]}", "null"),
-        r#"[null,null,null,null,{"a":[null]}]"#
+        jq("[nan, 1, infinite] | map(if isnan or isinfinite then null else . end), length, max < 1", "null"),
+        "[[null,1,null],3,false]"
     );
-    assert!(result("a ${nan}", "1").contains("null cannot stand in a text"));
+    assert_eq!(jq("([nan] | tojson)? // \"none\"", "null"), r#"["none"]"#);
 }
 
 #[test]
