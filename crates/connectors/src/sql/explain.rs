@@ -71,6 +71,10 @@ pub(super) fn place(fault: &Fault, hole: &Hole, choice: bool) -> Diagnostic {
             error(format!("{it} stands after `{after}`, where SQL takes a name and a value does nothing"))
                 .hint(CHOOSE)
         }
+        Fault::Inert { list } => error(format!(
+            "{it} stands in `{list}` beside no column, where a value does nothing: it is the same for every row"
+        ))
+        .hint(format!("compare it with a column, such as `x = ${{{source}}}`; or {CHOOSE}")),
         Fault::TypeLiteral { word } => {
             error(format!("{it} stands after `{word}`, where SQL takes only a fixed text"))
                 .hint(format!("write a cast: `cast(${{{source}}} as {word})`"))

@@ -1,13 +1,14 @@
 //! SQL text in every dialect: where a statement ends, and where a template may stand in it.
 //!
 //! A template becomes a bound parameter and nothing else. For that the text is lexed (`lex`), each
-//! template's position is judged by what stands around it (`place`), and the rest is kept as text with
+//! template's position is judged by what stands around it (`place`, `inert`), and the rest is kept as text with
 //! gaps (`statement`). A dialect is data (`dialect`): its quotes, its comments, its placeholders.
 //! What every SQL system takes and gives is here, too: operations (`operation`) and results (`reply`).
 
 pub mod choose;
 pub mod dialect;
 mod explain;
+mod inert;
 pub mod lex;
 pub mod operation;
 pub mod place;

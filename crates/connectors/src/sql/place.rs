@@ -5,6 +5,7 @@
 
 use super::{
     dialect::Dialect,
+    inert::inert,
     lex::{Token, What},
 };
 
@@ -27,6 +28,8 @@ pub enum Fault {
     Glued,
     /// A name or keyword is expected after this.
     Name { after: String },
+    /// It stands in an item of this list that names no column, so that it does nothing.
+    Inert { list: &'static str },
     /// `date ${…}`: a type's literal takes no parameter.
     TypeLiteral { word: String },
     /// Nothing that takes a value stands before it.
@@ -44,7 +47,7 @@ pub enum Fault {
 enum Clause {
     /// Expressions: values may stand here.
     Expression,
-    /// A list whose items are names, or do nothing as values; the word that began it.
+    /// A list whose items are names; the word that began it.
     Names(&'static str),
     /// Names until the first parenthesis, which holds column names: `into t (a, b)`.
     Into,
@@ -66,8 +69,14 @@ impl Frame {
     }
 }
 
-/// Judges each template of the statement, in the order of the text.
-pub fn judge(tokens: &[Token], dialect: &Dialect) -> Vec<Result<Place, Fault>> {
+/// Judges each template of the statement, in the order of the text. `choice` tells the templates that
+/// become text of the config.
+pub fn judge(
+    tokens: &[Token],
+    dialect: &Dialect,
+    choice: &dyn Fn(usize) -> bool,
+) -> Vec<Result<Place, Fault>> {
+    let inert = inert(tokens, choice);
     let definition = matches!(tokens.first().and_then(Token::word), Some("create" | "alter" | "drop"));
     let mut judged = Vec::new();
     let mut frames = vec![Frame::new(Clause::Expression)];
@@ -76,9 +85,12 @@ pub fn judge(tokens: &[Token], dialect: &Dialect) -> Vec<Result<Place, Fault>> {
         let Some(frame) = frames.last_mut() else { break };
         match &token.what {
             What::Hole(_) => {
-                let place =
-                    if definition { Err(Fault::Definition) } else { hole(tokens, at, frame, dialect) };
-                judged.push(place);
+                let useless = inert.iter().find(|item| item.tokens.contains(&at));
+                judged.push(match (definition, useless) {
+                    (true, _) => Err(Fault::Definition),
+                    (false, Some(item)) => Err(item.fault(at)),
+                    (false, None) => hole(tokens, at, frame, dialect),
+                });
                 frame.start = false;
             }
             What::Symbol('(') => {
@@ -104,9 +116,7 @@ fn enter(tokens: &[Token], at: usize, word: &str, frame: &mut Frame) {
     let before = before(tokens, at).and_then(Token::word).unwrap_or("");
     let clause = match word {
         "by" => match before {
-            "order" => Some(Clause::Names("order by")),
-            "group" => Some(Clause::Names("group by")),
-            "partition" => Some(Clause::Names("partition by")),
+            "order" | "group" | "partition" => Some(Clause::Expression),
             _ => Some(Clause::Names("by")),
         },
         "from" if frame.from_takes_value || before == "distinct" => Some(Clause::Expression),
@@ -135,7 +145,7 @@ fn opened(tokens: &[Token], at: usize, outer: &Frame) -> Frame {
     let before = before(tokens, at);
     let word = before.and_then(Token::word);
     let inner = match (&outer.clause, word) {
-        // `order by (…)`, `from (a, b)`: parentheses alone change nothing.
+        // `from (a, b)`: parentheses alone change nothing.
         (Clause::Names(list), _) if outer.start => Clause::Names(list),
         (Clause::Into, Some(word)) if word != "into" => Clause::Names("into"),
         (Clause::Into, None) => Clause::Names("into"),
@@ -334,6 +344,7 @@ fn after_word(
         "from" if frame.from_takes_value || second == Some("distinct") => Ok(Place::Value),
         "for" if frame.from_takes_value => Ok(Place::Value),
         "to" if second == Some("similar") => Ok(Place::Value),
+        "by" if matches!(second, Some("order" | "group" | "partition")) => Ok(Place::Value),
         _ if VALUE_WORDS.contains(&word) || dialect.value_words.contains(&word) => Ok(Place::Value),
         _ if NAME_WORDS.contains(&word) => Err(Fault::Name { after: word.into() }),
         _ if TYPE_WORDS.contains(&word) => Err(Fault::TypeLiteral { word: word.into() }),

@@ -188,7 +188,7 @@ impl Statement {
             .collect();
         let mut places = vec![Place::Value; holes.len()];
         let mut sound = !holes.iter().any(|hole| matches!(hole.what, Fill::Broken));
-        for (hole, place) in order.into_iter().zip(judge(&tokens, dialect)) {
+        for (hole, place) in order.into_iter().zip(judge(&tokens, dialect, &choice)) {
             match place {
                 Ok(place) => places[hole] = place,
                 Err(fault) if choice(hole) && explain::choice_may_stand(&fault) => {}

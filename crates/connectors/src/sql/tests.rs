@@ -257,8 +257,25 @@ fn refuses_a_template_where_it_is_no_value() {
         // As a name or keyword.
         ("select a from t order by ${.q}", "after `order by`", "choose"),
         ("select a from t order by b, ${.q} desc", "after `order by`", "choose"),
-        ("select a from t order by (${.q})", "after `order by`", "choose"),
-        ("select a from t order by ((${.q}))", "after `order by`", "choose"),
+        ("select a from t order by (${.q})", "in `order by`", "choose"),
+        ("select a from t order by ((${.q}))", "in `order by`", "choose"),
+        ("select a from t order by -${.q}", "in `order by`", "compare it with a column"),
+        ("select a from t order by - ( - ${.q} ) desc", "in `order by`", "choose"),
+        ("select a from t order by ${.q} + 0", "after `order by`", "choose"),
+        ("select a from t order by ${.q} collate nocase", "after `order by`", "choose"),
+        ("select a from t order by b, 0 + ${.q} desc nulls last limit 3", "in `order by`", "choose"),
+        ("select a from t order by (select ${.q})", "in `order by`", "choose"),
+        ("select a from t order by (select ${.q} from b) limit 1", "in `order by`", "choose"),
+        ("select a from t order by abs(${.q})", "in `order by`", "choose"),
+        ("select a from t order by lower('x' || ${.q}), a", "in `order by`", "choose"),
+        ("select a from t order by cast(${.q} as integer)", "in `order by`", "choose"),
+        ("select a from t order by case when ${.q} then 1 else 2 end", "in `order by`", "choose"),
+        ("select a from t order by coalesce(${.q}, x'00', null)", "in `order by`", "choose"),
+        ("select a from t group by +${.q}", "in `group by`", "choose"),
+        ("select a from t group by (${.q}) having count(*) > 1", "in `group by`", "choose"),
+        ("select a from (select b from t order by -${.q})", "in `order by`", "choose"),
+        ("select sum(a) over (partition by -${.q} order by b) from t", "in `partition by`", "choose"),
+        ("select sum(a) over (order by -${.q} rows 1 preceding) from t", "in `order by`", "choose"),
         ("select a from t order by a ${.q}", "after `a`", "choose"),
         ("select a from t order by a collate ${.q}", "after `collate`", "choose"),
         ("select a from t group by ${.q}", "after `group by`", "choose"),
@@ -335,6 +352,49 @@ fn refuses_a_template_where_it_is_no_value() {
     }
     assert!(read("select now() - interval ${.q} day", &MYSQL).is_ok());
     assert!(read("select 1--${.q}", &MYSQL).is_ok(), "two minus signs without a space are no comment there");
+}
+
+/// A value beside a column differs from row to row.
+#[test]
+fn a_value_may_stand_beside_a_column_in_a_list() {
+    for sql in [
+        "select a from t order by case when x = ${.a} then 0 else 1 end",
+        "select a from t order by (x = ${.a}) desc",
+        "select a from t order by ${.a} = x, y",
+        "select a from t order by abs(x - ${.a})",
+        "select a from t order by abs(\"x\" - ${.a})",
+        "select a from t order by t.x * ${.a} desc nulls last",
+        "select a from t order by (select count(*) from u where u.x = t.x and u.y = ${.a})",
+        "select a from t order by x is not distinct from ${.a}",
+        "select a from t order by ${.a} is distinct from x",
+        "select a from t order by instr(${.a}, x) limit ${.b}",
+        "select a from t order by random() * ${.a}",
+        "select a from t group by a order by count(*) > ${.a}",
+        "select a from t group by x > ${.a} having count(*) > ${.b}",
+        "select sum(a) over (partition by x % ${.a} order by y - ${.a} rows ${.b} preceding) from t",
+        "select a from t order by b union select ${.a} order by 1",
+        "select a from t order by b collate nocase limit ${.a} offset ${.b}",
+    ] {
+        let found = read(sql, &SQLITE);
+        assert!(found.is_ok(), "{sql}: {:?}", found.err());
+    }
+    for sql in [
+        "select a from t order by extract(year from x) = ${.a}",
+        "select a from t order by x <-> ${.a}::point",
+        "select a from t order by \"x\"::text = ${.a}::text",
+    ] {
+        let found = read(sql, &POSTGRES);
+        assert!(found.is_ok(), "{sql}: {:?}", found.err());
+    }
+    assert!(read("select a from t order by ${.a}::integer", &POSTGRES).is_err());
+    assert!(read("select a from t order by field(x, ${.a}, ${.b})", &MYSQL).is_ok());
+    assert!(read("select group_concat(x order by y separator ',') from t where z = ${.a}", &MYSQL).is_ok());
+    // A choice is text of the config, and may be a column.
+    let column = || choose("${.order}", &[("price", "price")], None);
+    let prepared =
+        read_with("select a from t order by abs(${choose.c} - ${.a})", &SQLITE, &[("c", column())]).unwrap();
+    let text = prepared.render(r#"{"order": "price", "a": 1}"#).unwrap().text;
+    assert_eq!(text, "select a from t order by abs( price  - ?1)");
 }
 
 #[test]
