@@ -1,6 +1,14 @@
 //! Values that must not be shown.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
+
+use crate::{Map, Value};
+
+/// Shorter secrets are left in messages: they would blank out ordinary text.
+const MIN_IN_MESSAGES: usize = 4;
+/// Shorter secrets are left in data, which must not change where it says something else.
+const MIN_IN_DATA: usize = 6;
+const MASK: &str = "***";
 
 /// A secret text. It prints as `***`; only [`Secret::expose`] gives it away.
 #[derive(Clone, PartialEq, Eq)]
@@ -16,10 +24,81 @@ impl Secret {
         &self.0
     }
 
-    /// Replaces every occurrence in `text` with `***`. Secrets shorter than four characters are
-    /// left: they would blank out ordinary text.
+    /// Replaces every occurrence in a message with `***`. Secrets shorter than four bytes are left.
     pub fn redact(&self, text: &str) -> String {
-        if self.0.len() < 4 { text.to_owned() } else { text.replace(&*self.0, "***") }
+        if self.0.len() < MIN_IN_MESSAGES { text.to_owned() } else { text.replace(&*self.0, MASK) }
+    }
+
+    /// Whether it stands in data, and is long enough to be masked there: six bytes.
+    pub fn is_in(&self, text: &str) -> bool {
+        self.0.len() >= MIN_IN_DATA && text.contains(&*self.0)
+    }
+
+    /// As [`Secret::is_in`], for bytes that may be anything.
+    pub fn is_in_bytes(&self, bytes: &[u8]) -> bool {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.is_in(text),
+            Err(_) => self.0.len() >= MIN_IN_DATA && self.places(bytes).next().is_some(),
+        }
+    }
+
+    /// Overwrites every occurrence with as many `*`, so that nothing else moves.
+    pub fn mask_bytes(&self, bytes: &mut [u8]) {
+        if self.0.len() < MIN_IN_DATA {
+            return;
+        }
+        let places: Vec<usize> = self.places(bytes).collect();
+        for at in places {
+            bytes[at..at + self.0.len()].fill(b'*');
+        }
+    }
+
+    fn places<'b>(&self, bytes: &'b [u8]) -> impl Iterator<Item = usize> + use<'b, '_> {
+        bytes
+            .windows(self.0.len())
+            .enumerate()
+            .filter(|(_, part)| *part == self.0.as_bytes())
+            .map(|(at, _)| at)
+    }
+}
+
+/// The value with every secret in its texts and keys replaced by `***`; nothing, if there is none.
+/// Of secrets that contain each other the longer one comes first.
+pub fn mask(value: &Value, secrets: &[Secret]) -> Option<Value> {
+    match value {
+        Value::String(text) => mask_text(text, secrets).map(Value::from),
+        Value::Array(items) => {
+            let masked: Vec<_> = items.iter().map(|item| mask(item, secrets)).collect();
+            masked.iter().any(Option::is_some).then(|| {
+                let both = masked.into_iter().zip(items.iter());
+                both.map(|(masked, item)| masked.unwrap_or_else(|| item.clone())).collect::<Vec<_>>().into()
+            })
+        }
+        Value::Object(map) => {
+            let member = |(key, value): (&Arc<str>, &Value)| (mask_text(key, secrets), mask(value, secrets));
+            let masked: Vec<_> = map.iter().map(member).collect();
+            masked.iter().any(|(key, value)| key.is_some() || value.is_some()).then(|| {
+                let both = masked.into_iter().zip(map.iter());
+                both.map(|((new_key, new), (key, value))| {
+                    let key = new_key.map_or_else(|| key.clone(), Arc::from);
+                    (key, new.unwrap_or_else(|| value.clone()))
+                })
+                .collect::<Map>()
+                .into()
+            })
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+fn mask_text(text: &str, secrets: &[Secret]) -> Option<String> {
+    let mut masked = Cow::Borrowed(text);
+    for secret in secrets.iter().filter(|secret| secret.is_in(text)) {
+        masked = Cow::Owned(masked.replace(secret.expose(), MASK));
+    }
+    match masked {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(masked) => Some(masked),
     }
 }
 
@@ -32,5 +111,37 @@ impl fmt::Debug for Secret {
 impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secrets() -> [Secret; 3] {
+        ["hunter2-token-2", "hunter2-token", "short"].map(Secret::new)
+    }
+
+    #[test]
+    fn masks_texts_and_keys_wherever_they_stand() {
+        let value = |json: &str| Value::from_json(json.as_bytes()).unwrap();
+        let found = mask(
+            &value(r#"{"a": ["x hunter2-token y", 1], "k-hunter2-token-2": {"b": null}, "c": "hunter2"}"#),
+            &secrets(),
+        );
+        assert_eq!(found.unwrap().to_json(), r#"{"a":["x *** y",1],"k-***":{"b":null},"c":"hunter2"}"#);
+        assert_eq!(mask(&value(r#"{"a": ["short", 1.10, true]}"#), &secrets()), None);
+    }
+
+    #[test]
+    fn masks_bytes_in_their_place() {
+        let [_, secret, short] = secrets();
+        let mut bytes = b"\xff\x00hunter2-token\x01hunter2-token short".to_vec();
+        assert!(secret.is_in_bytes(&bytes) && !short.is_in_bytes(&bytes));
+        for secret in secrets() {
+            secret.mask_bytes(&mut bytes);
+        }
+        assert_eq!(bytes, b"\xff\x00*************\x01************* short");
+        assert!(!secret.is_in_bytes(&bytes));
     }
 }

@@ -16,7 +16,7 @@ use url::Url;
 use super::{
     config::{Config, Credentials},
     error::Place,
-    guard,
+    guard, mask,
     prepare::Plan,
     redirect, reply, wire,
 };
@@ -88,9 +88,10 @@ impl Call for HttpCall {
             }
             let limit = plan.max_body.unwrap_or(self.config.max_body);
             let body = reply::body(response, limit, &place).await?;
+            let raw = body.clone();
             let (value, notices) = reply::decode(body, status, &headers, plan.read_as, &place)?;
             let meta = reply::meta(status, &headers, &url, secret_parameter.as_deref());
-            return Ok(Reply { value, meta, notices });
+            return Ok(mask::reply(Reply { value, meta, notices }, &raw, &place));
         }
     }
 }
@@ -120,13 +121,6 @@ impl HttpCall {
         };
         for (name, value) in self.op_headers(plan, request)? {
             headers.insert(name, value);
-        }
-        // An operation cannot take the place of the system's credentials.
-        for (name, value) in &credentials.headers {
-            if !value.is_sensitive() && name != header::AUTHORIZATION {
-                continue;
-            }
-            headers.insert(name, value.clone());
         }
         // Without it, some servers answer 411 to a method that usually has a body.
         if body.is_empty() && matches!(plan.method, Method::POST | Method::PUT | Method::PATCH) {

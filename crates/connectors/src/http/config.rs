@@ -29,7 +29,7 @@ pub(super) struct Config {
     pub(super) private: bool,
     /// How Renkei proves to the system who it is.
     pub(super) auth: Option<Auth>,
-    /// Sent with every request. May use `$caller`, `$key` and `$run`.
+    /// Sent with every request; an operation cannot replace them. May use `$caller`, `$key` and `$run`.
     #[config(default)]
     pub(super) headers: Headers,
     /// How many redirects are followed, 10 at most. None unless asked; each is checked like the first
@@ -218,7 +218,8 @@ pub(super) struct Credentials {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// A key in the query: name and value.
     pub(super) query: Option<(String, String)>,
-    /// What must not be shown, to be masked in the system's own words.
+    /// What must not be shown, to be masked in whatever the system says: also as it is written in a
+    /// URL, and longer ones first, because one may contain another.
     pub(super) secrets: Vec<Secret>,
 }
 
@@ -264,12 +265,29 @@ impl Config {
                     out.headers.push((name, sensitive(&value, system)?));
                 } else if let Some(name) = &key.query {
                     out.query = Some((name.clone(), value.clone()));
-                    out.secrets.push(Secret::new(wire::encode(&value)));
                 }
                 out.secrets.push(Secret::new(value));
             }
         }
+        let encoded = out.secrets.iter().map(|secret| Secret::new(wire::encode(secret.expose())));
+        let encoded: Vec<Secret> = encoded.filter(|encoded| !out.secrets.contains(encoded)).collect();
+        out.secrets.extend(encoded);
+        out.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
         Ok(out)
+    }
+
+    /// Which part of the system sets this header in every request.
+    pub(super) fn sets_header(&self, name: &HeaderName) -> Option<&'static str> {
+        let by_auth = match &self.auth {
+            None => false,
+            Some(Auth::Bearer(_) | Auth::Basic(_)) => *name == http::header::AUTHORIZATION,
+            // Names of headers do not depend on the case of letters.
+            Some(Auth::ApiKey(key)) => {
+                key.header.as_ref().is_some_and(|header| header.eq_ignore_ascii_case(name.as_str()))
+            }
+        };
+        let by_headers = || self.headers.0.iter().any(|(own, _)| own == name);
+        if by_auth { Some("auth") } else { by_headers().then_some("headers") }
     }
 
     /// Whether every request carries `$key`, so that the system can recognise a repeat.

@@ -1,12 +1,13 @@
 //! HTTP and REST systems.
 //!
-//! Reading order: `config` (what stands under `http:`), `prepare` with `target` and `body` (an operation
-//! is taken apart once), `wire` (what is encoded and what refused), then `call`, `redirect`, `reply`,
-//! `error`. `guard` keeps requests away from addresses that are not public.
+//! Reading order: `config` (what stands under `http:`), `prepare` with `target`, `headers` and
+//! `body` (an operation is taken apart once), `wire` (what is encoded and what refused), then `call`, `redirect`, `reply`,
+//! `mask`, `error`. `guard` keeps requests away from addresses that are not public.
 
 mod config;
 
 mod body;
+mod headers;
 mod prepare;
 mod target;
 mod wire;
@@ -14,6 +15,7 @@ mod wire;
 mod call;
 mod error;
 mod guard;
+mod mask;
 mod redirect;
 mod reply;
 

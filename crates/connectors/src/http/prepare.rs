@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderValue, Method};
 use indexmap::IndexMap;
 use renkei_core::{
     Diagnostic, Diagnostics, Effect, Error, FromNode, Kind, Node, NodeKind, PreparedOp, Result, Tree, Value,
@@ -15,6 +15,7 @@ use renkei_derive::FromNode;
 use super::{
     body::Body,
     config::Config,
+    headers::{self, Header},
     target::{Style, Target},
     wire,
 };
@@ -43,7 +44,7 @@ struct Op {
     /// repeated.
     #[config(default)]
     query: IndexMap<Arc<str>, Node>,
-    /// Headers of this operation. One that is absent or null disappears.
+    /// Headers of this operation, beside those of the system. One that is absent or null disappears.
     #[config(default)]
     headers: IndexMap<Arc<str>, Node>,
     /// Sent as JSON. Absent members disappear, null stays.
@@ -171,14 +172,6 @@ pub(super) struct Plan {
     pub(super) slots: Slots,
 }
 
-#[derive(Debug)]
-pub(super) struct Header {
-    pub(super) name: HeaderName,
-    pub(super) slot: Slot,
-    /// A constant may go to another origin in a redirect; a rendered value may not.
-    pub(super) constant: bool,
-}
-
 /// The index of a value in the parameters of a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slot(usize);
@@ -244,7 +237,7 @@ pub(super) fn prepare(
             }
         };
     let query = read_query(node, names, &mut slots, d);
-    let headers = read_headers(node, names, &mut slots, d);
+    let headers = headers::read(node, config, names, &mut slots, d);
     let body = Body::read(node, names, &mut slots, d);
     let (op, (method, mut target), query, headers, body) = (op?, target?, query?, headers?, body?);
     let accept = match op.accept.as_deref().map(wire::header_value) {
@@ -404,35 +397,6 @@ fn read_query(
         })
         .collect();
     slots.into_iter().collect()
-}
-
-fn read_headers(
-    node: &Node,
-    names: &Names<'_>,
-    slots: &mut Slots,
-    d: &mut Diagnostics,
-) -> Option<Vec<Header>> {
-    let entries = node.get("headers").and_then(Node::as_map).unwrap_or_default();
-    let headers: Vec<_> = entries
-        .iter()
-        .map(|entry| {
-            let name = wire::header_name(&entry.key, entry.key_span, d);
-            let tree = flat(&entry.value, names, "header", &entry.key, d);
-            let (name, tree) = (name?, tree?);
-            let literal = tree.literal();
-            wire::check_host_header(&name, literal.is_some(), entry.key_span, d);
-            if let Some(text) = literal.as_ref().and_then(wire::scalar)
-                && let Err(why) = wire::header_value(&text)
-            {
-                d.error(entry.value.span, format!("the value of the header `{}` {why}", entry.key));
-                return None;
-            }
-            let constant = literal.is_some();
-            let slot = slots.add(tree, format!("header `{}`", entry.key));
-            Some(Header { name, slot, constant })
-        })
-        .collect();
-    headers.into_iter().collect()
 }
 
 /// A value that goes into one place: a mapping can never fit.

@@ -1,6 +1,8 @@
 //! What is refused at start, with its words.
 
-use super::{refused_op, refused_system};
+use renkei_core::{Diagnostics, System as _};
+
+use super::{names, op_node, refused_op, refused_system, system_at, texts};
 
 #[test]
 fn refuses_broken_systems() {
@@ -145,6 +147,63 @@ fn refuses_broken_operations() {
     }
 }
 
+/// Whose name it is does not depend on the case of letters.
+#[test]
+fn an_operation_cannot_replace_what_the_system_sets() {
+    let refused = |more: &str, header: &str| {
+        let system = system_at("https://shop.example.com", more);
+        let op = format!(r#"{{"get": "/", "headers": {{"{header}": "${{.x}}"}}}}"#);
+        let mut d = Diagnostics::default();
+        let prepared = system.prepare(&op_node(&op), &names(), &mut d);
+        assert_eq!(prepared.is_none(), d.has_errors(), "{op}");
+        texts(&d).concat()
+    };
+    let bearer = r#""auth": {"bearer": "s3cret-token"}"#;
+    let basic = r#""auth": {"basic": {"user": "me", "password": "s3cret"}}"#;
+    let key = r#""auth": {"api_key": {"header": "X-Api-Key", "value": "s3cret"}}"#;
+    let headers = r#""headers": {"X-Tenant": "shop"}"#;
+    for (more, header, part) in [
+        (bearer, "Authorization", "auth"),
+        (bearer, "AUTHORIZATION", "auth"),
+        (basic, "authorization", "auth"),
+        (key, "X-Api-Key", "auth"),
+        (key, "x-api-key", "auth"),
+        (key, "X-API-KEY", "auth"),
+        (headers, "x-tenant", "headers"),
+    ] {
+        let expected = format!(
+            "the header `{header}` is set by `{part}` of the system | an operation cannot replace it; leave it out, or declare another system"
+        );
+        assert_eq!(refused(more, header), expected);
+    }
+    for (more, header) in [("", "Authorization"), (key, "Authorization"), (headers, "X-Tenant-Id")] {
+        assert_eq!(refused(more, header), "", "{more} {header}");
+    }
+}
+
+#[test]
+fn a_body_says_its_type_by_itself() {
+    for (body, hint) in [
+        (r#""form": {"a": 1}"#, "leave the header out"),
+        (r#""multipart": {"a": 1}"#, "leave the header out"),
+        (
+            r#""raw": {"body": "a", "content_type": "text/csv"}"#,
+            "leave the header out, and write it as `content_type` of `raw`",
+        ),
+    ] {
+        let found =
+            refused_op(&format!(r#"{{"post": "/", "headers": {{"content-type": "text/x"}}, {body}}}"#));
+        let kind = body.split('"').nth(1).unwrap();
+        assert_eq!(
+            found,
+            [format!("`content-type` beside `{kind}`: the body says its type by itself | {hint}")]
+        );
+    }
+    // JSON has many types.
+    let merge = r#"{"patch": "/", "headers": {"Content-Type": "application/merge-patch+json"}, "body": {}}"#;
+    assert_eq!(refused_op(merge), [] as [&str; 0]);
+}
+
 #[test]
 fn tells_all_problems_at_once() {
     let op = r#"{"post": "/a/{id}/${$nope}", "query": {"a": "${$no}", "b": {}}, "headers": {"Host": "${.x}"}, "style": "pipe"}"#;
@@ -153,7 +212,6 @@ fn tells_all_problems_at_once() {
 
 #[test]
 fn underlines_the_place() {
-    use renkei_core::{Diagnostics, System as _};
     let op = "GET /c/{id}?a=${.x}&b=${$nope}#f";
     let mut d = Diagnostics::default();
     let system = super::read_system(r#"{"base_url": "https://shop.example.com"}"#);

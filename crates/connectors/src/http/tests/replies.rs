@@ -3,7 +3,7 @@
 use renkei_core::{Kind, Payload};
 use renkei_testkit::fault::{Answer, FaultServer};
 
-use super::{call, call_with, json};
+use super::{call, call_with, json, value};
 
 async fn reply_to(op: &str, answer: Answer) -> renkei_core::Result<renkei_core::Reply> {
     let server = FaultServer::start().await;
@@ -146,4 +146,61 @@ async fn connections_are_used_again() {
         client.call(&super::context(), &request).await.unwrap();
     }
     assert_eq!((server.connections(), server.received().len()), (1, 5));
+}
+
+/// A system that repeats its own secret, in every place of an answer, and in every form.
+#[tokio::test]
+async fn a_secret_that_the_system_repeats_is_masked() {
+    let secrets = [
+        (r#""auth": {"bearer": "hunter2/token"}"#, "hunter2/token"),
+        (r#""auth": {"basic": {"user": "me", "password": "hunter2/token"}}"#, "hunter2/token"),
+        (r#""auth": {"basic": {"user": "me", "password": "hunter2/token"}}"#, "bWU6aHVudGVyMi90b2tlbg=="),
+        (r#""auth": {"api_key": {"header": "X-Key", "value": "hunter2/token"}}"#, "hunter2/token"),
+        (r#""auth": {"api_key": {"query": "key", "value": "hunter2/token"}}"#, "hunter2%2Ftoken"),
+        (r#""headers": {"X-Session-Token": "hunter2/token"}"#, "hunter2/token"),
+        (r#""headers": {"X-Session-Token": "hunter2/token"}"#, "hunter2\\/token"),
+        (r#""headers": {"X-Session-Token": "hunter2/token"}"#, "hunter\\u0032/token"),
+    ];
+    for (more, secret) in secrets {
+        let server = FaultServer::start().await;
+        let body = format!(r#"{{"a": ["got {secret}!"], "{secret}": 1.10, "b": "hunter2"}}"#);
+        server.on("/json", [Answer::json(&body)]);
+        let reply = call_with(&server, more, "GET /json", "{}").await.unwrap();
+        let notice = "system `shop` repeated a secret of its own `auth` or `headers`; it is shown as `***`";
+        assert_eq!(reply.notices, [notice], "{more} {secret}");
+        assert_eq!(json(Ok(reply)).to_json(), r#"{"a":["got ***!"],"***":1.10,"b":"hunter2"}"#, "{secret}");
+    }
+    let bearer = r#""auth": {"bearer": "hunter2/token"}, "redirects": 1"#;
+    let server = FaultServer::start().await;
+    server.on("/text", [Answer::body(200, "text/plain", "hunter2/token")]);
+    let reply = call_with(&server, bearer, "GET /text", "{}").await;
+    assert_eq!(json(reply).as_str(), Some("***"));
+
+    server.on("/bytes", [Answer::body(200, "application/xml", &b"<a>\xff hunter2/token</a>"[..])]);
+    let reply = call_with(&server, bearer, "GET /bytes", "{}").await.unwrap();
+    let Payload::Blob { bytes, .. } = reply.value else { panic!("{reply:?}") };
+    assert_eq!(&bytes[..], b"<a>\xff *************</a>");
+
+    server.on("/header", [Answer::json("{}").with("X-Debug", "Bearer hunter2/token")]);
+    let reply = call_with(&server, bearer, "GET /header", "{}").await.unwrap();
+    assert_eq!(reply.meta.get("headers").unwrap().get("x-debug").unwrap().as_str(), Some("Bearer ***"));
+    assert_eq!(reply.notices.len(), 1);
+
+    let location = "/c?token=hunter2%2Ftoken";
+    server.on("/moved", [Answer::status(302).with("Location", location)]);
+    server.on("/c", [Answer::json("{}")]);
+    let meta = call_with(&server, bearer, "GET /moved", "{}").await.unwrap().meta;
+    assert_eq!(meta.get("url").unwrap().as_str(), Some(&*format!("{}/c?token=***", server.url())));
+}
+
+#[tokio::test]
+async fn what_is_no_secret_stays() {
+    let server = FaultServer::start().await;
+    let body = r#"{"a": "short \"hunter2\"", "b": "run-1/reserve, shop"}"#;
+    server.on("/", [Answer::json(body)]);
+    let more =
+        r#""auth": {"bearer": "short"}, "headers": {"Idempotency-Key": "${$key}", "X-Tenant": "shop"}"#;
+    let reply = call_with(&server, more, "GET /", "{}").await.unwrap();
+    assert_eq!(reply.notices, [] as [String; 0]);
+    assert_eq!(json(Ok(reply)).to_json(), value(body).to_json());
 }
