@@ -25,7 +25,8 @@ impl PatternKind for Kind {
             ("description", "One call on one system; its reply is the result. The key names the system, the value is the operation in the words of its connector.".into()),
             ("minProperties", 1i64.into()),
             ("maxProperties", 1i64.into()),
-            ("additionalProperties", Value::from([("anyOf", ops)])),
+            // Each kind of system has a page of its own.
+            ("additionalProperties", Value::from([("x-type", "operation".into()), ("anyOf", Value::from(ops))])),
         ])
     }
 
@@ -94,14 +95,16 @@ fn take_reject_when(op: &Node, cx: &mut ActionContext<'_>) -> (Node, Option<Opti
     (op, tree.map(Some))
 }
 
-/// The connector's schema of an operation, its mappings with `reject_when` added.
-fn with_reject_when(op: &Schema, defs: &Definitions) -> Schema {
+/// The connector's schema of an operation, its mappings with `reject_when` added: a definition gets it
+/// where it stands, for operations are what `call` takes and nothing else.
+fn with_reject_when(op: &Schema, defs: &mut Definitions) -> Schema {
     let Value::Object(map) = op else { return op.clone() };
     if let Some(name) = op.get("$ref").and_then(|r| r.as_str()?.strip_prefix("#/$defs/")) {
-        return match defs.map.get(name) {
-            Some(Value::Bool(_)) | None => op.clone(),
-            Some(target) => with_reject_when(target, defs),
-        };
+        if let Some(target @ Value::Object(_)) = defs.map.get(name).cloned() {
+            let target = with_reject_when(&target, defs);
+            defs.map.insert(name.into(), target);
+        }
+        return op.clone();
     }
     let mut map = Map::clone(map);
     for key in ["oneOf", "anyOf"] {
