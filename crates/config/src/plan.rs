@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use indexmap::IndexMap;
 use renkei_core::{
     ConnectContext, Connection, ConnectorKind, Definitions, Diagnostic, Diagnostics, Entry, Error, FromNode,
-    LayersKind, Node, NodeKind, PatternKind, PreparedOp, Result, System, Value,
+    LayersKind, Node, NodeKind, PatternKind, PreparedOp, Request, Result, System, Value,
     connector::SystemPlan,
     diagnostic::{Sources, suggest},
     template::Names,
@@ -376,6 +376,10 @@ impl System for Tracked {
         self.inner.prepare(op, names, d)
     }
 
+    fn show(&self, request: &Request) -> Result<Value> {
+        self.inner.show(request)
+    }
+
     fn is_local(&self) -> bool {
         self.inner.is_local()
     }
@@ -393,6 +397,10 @@ struct Broken;
 impl System for Broken {
     fn prepare(&self, _: &Node, _: &Names<'_>, _: &mut Diagnostics) -> Option<PreparedOp> {
         None
+    }
+
+    fn show(&self, _: &Request) -> Result<Value> {
+        Err(Error::internal("show a request to a system whose config is wrong"))
     }
 
     async fn connect(&self, _: &ConnectContext) -> Result<Connection> {

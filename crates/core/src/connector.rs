@@ -4,7 +4,9 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use crate::{Call, Definitions, Diagnostics, Node, PreparedOp, Result, Schema, Tree, template::Names};
+use crate::{
+    Call, Definitions, Diagnostics, Node, PreparedOp, Request, Result, Schema, Tree, Value, template::Names,
+};
 
 /// A kind of system, such as `http` or `sqlite`: one folder in `connectors`, one line in its slice.
 pub trait ConnectorKind: Send + Sync {
@@ -27,6 +29,14 @@ pub trait System: Send + Sync + fmt::Debug {
     /// Checks an operation and takes it apart. Pure: this is what `check` runs offline.
     /// `names` says what the operation's templates may refer to.
     fn prepare(&self, op: &Node, names: &Names<'_>, d: &mut Diagnostics) -> Option<PreparedOp>;
+
+    /// The request as data, exactly as it would be sent and in the words of the operation's config: for config
+    /// tests and dry runs. Pure, and it refuses what `call` refuses before it sends. The system's own part –
+    /// its address, headers and credentials – is not in it.
+    ///
+    /// # Errors
+    /// A value that cannot go where it would have to, or an operation of another connector.
+    fn show(&self, request: &Request) -> Result<Value>;
 
     /// Whether it lives on this machine alone, so that its tools do not reach the open world.
     fn is_local(&self) -> bool {

@@ -13,8 +13,8 @@ use bytes::Bytes;
 use indexmap::IndexMap;
 use renkei_core::{
     ActionContext, ActionNode, Call, CallContext, ConnectContext, Connection, Diagnostics, Effect, Entry,
-    Error, Kind, Layers, Node, NodeKind, Payload, PreparedOp, Principal, Reply, Request, Result, Retry, Span,
-    System, Tree, Value,
+    Error, Kind, Layers, Map, Node, NodeKind, Payload, PreparedOp, Principal, Reply, Request, Result, Retry,
+    Span, System, Tree, Value,
     connector::SystemPlan,
     node::Text,
     pattern::NoActions,
@@ -102,6 +102,13 @@ impl System for Fake {
             slots: vec![tree],
             plan: Box::new(word("do").unwrap_or_default()),
         })
+    }
+
+    fn show(&self, request: &Request) -> Result<Value> {
+        let word = request.op.plan::<String>().map(|word| Value::from(word.as_str()));
+        let value = request.params.first().cloned().flatten();
+        let members = [("do", word), ("value", value)];
+        Ok(members.into_iter().filter_map(|(key, value)| Some((key.into(), value?))).collect::<Map>().into())
     }
 
     async fn connect(&self, _: &ConnectContext) -> Result<Connection> {

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use bytes::Bytes;
 use http::HeaderValue;
 use renkei_core::{
-    Diagnostic, Diagnostics, Error, FromNode, Node, NodeKind, Result, Tree, Value, read::Spanned,
+    Diagnostic, Diagnostics, Error, FromNode, Map, Node, NodeKind, Result, Tree, Value, read::Spanned,
     template::Names,
 };
 use renkei_derive::FromNode;
@@ -137,6 +137,32 @@ impl Body {
         Some(Some(body))
     }
 
+    /// The body under the key that the operation has it under, as data; nothing when it is absent.
+    pub(super) fn show(
+        &self,
+        slots: &Slots,
+        params: &[Option<Value>],
+        style: Style,
+    ) -> Result<Option<(&'static str, Value)>> {
+        Ok(match self {
+            Body::Json(slot) => slots.value(*slot, params)?.map(|value| ("body", value.clone())),
+            Body::Form(_) => {
+                let Some((bytes, _)) = self.encode(slots, params, style)? else { return Ok(None) };
+                Some(("form", wire::decoded_pairs(&bytes)))
+            }
+            Body::Multipart(parts) => {
+                let parts = rendered(parts, slots, params)?;
+                Some(("multipart", parts.iter().map(Rendered::show).collect::<Vec<_>>().into()))
+            }
+            Body::Raw { content, content_type } => {
+                let Some(bytes) = content.bytes(false, slots, params)? else { return Ok(None) };
+                let kind = String::from_utf8_lossy(content_type.as_bytes()).into_owned();
+                let (key, value) = text_or_base64("body", &bytes);
+                Some(("raw", Value::from([("content_type", kind.into()), (key, value)])))
+            }
+        })
+    }
+
     /// The bytes and their type; nothing when the whole body is absent.
     pub(super) fn encode(
         &self,
@@ -243,23 +269,55 @@ impl Content {
     }
 }
 
-/// RFC 7578. A part that is absent or null disappears, a list is repeated.
-fn multipart(parts: &[Part], slots: &Slots, params: &[Option<Value>]) -> Result<(Bytes, HeaderValue)> {
-    let mut rendered: Vec<(String, Bytes)> = Vec::new();
+/// One part as it goes onto the wire. `name` and `filename` are quoted.
+struct Rendered<'p> {
+    name: &'p str,
+    filename: Option<String>,
+    content_type: Option<&'p str>,
+    bytes: Bytes,
+}
+
+impl Rendered<'_> {
+    /// `{ name, filename, content_type, value | base64 }`
+    fn show(&self) -> Value {
+        let unquoted = |text: &str| Value::from(text.trim_matches('"'));
+        let mut map = Map::new();
+        map.insert("name".into(), unquoted(self.name));
+        if let Some(filename) = &self.filename {
+            map.insert("filename".into(), unquoted(filename));
+        }
+        if let Some(kind) = self.content_type {
+            map.insert("content_type".into(), kind.into());
+        }
+        let (key, value) = text_or_base64("value", &self.bytes);
+        map.insert(key.into(), value);
+        map.into()
+    }
+}
+
+/// Bytes as a text under `key`, or under `base64` if they are none.
+fn text_or_base64(key: &'static str, bytes: &[u8]) -> (&'static str, Value) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => (key, text.into()),
+        Err(_) => ("base64", base64::engine::general_purpose::STANDARD.encode(bytes).into()),
+    }
+}
+
+/// A part that is absent or null disappears, a list is repeated.
+fn rendered<'p>(parts: &'p [Part], slots: &Slots, params: &[Option<Value>]) -> Result<Vec<Rendered<'p>>> {
+    let mut rendered = Vec::new();
     for part in parts {
-        let mut head = format!("Content-Disposition: form-data; name={}", part.name);
+        let mut filename = None;
         if let Some(slot) = part.filename
             && let Some(value) = slots.value(slot, params)?.filter(|value| !value.is_null())
         {
             let refused = |why: &str| Error::invalid(format!("{} {why}", slots.place(slot)));
             let text = wire::scalar(value).ok_or_else(|| refused("is not a text"))?;
-            head += "; filename=";
-            head += &wire::quoted(&text).map_err(refused)?;
+            filename = Some(wire::quoted(&text).map_err(refused)?);
         }
-        if let Some(kind) = &part.content_type {
-            head += &format!("\r\nContent-Type: {kind}");
-        }
-        let json = part.content_type.as_deref().is_some_and(is_json);
+        let content_type = part.content_type.as_deref();
+        let with = |bytes| Rendered { name: &part.name, filename: filename.clone(), content_type, bytes };
+        let json = content_type.is_some_and(is_json);
         if let (Content::Plain(slot), false) = (part.content, json)
             && let Some(Value::Array(items)) = slots.value(slot, params)?
         {
@@ -268,17 +326,30 @@ fn multipart(parts: &[Part], slots: &Slots, params: &[Option<Value>]) -> Result<
                     let what = item.type_name();
                     Error::invalid(format!("{} holds an {what} in a place for text", slots.place(slot)))
                 })?;
-                rendered.push((head.clone(), text.into()));
+                rendered.push(with(text.into()));
             }
         } else if let Some(bytes) = part.content.bytes(json, slots, params)? {
-            rendered.push((head, bytes));
+            rendered.push(with(bytes));
         }
     }
+    Ok(rendered)
+}
+
+/// RFC 7578.
+fn multipart(parts: &[Part], slots: &Slots, params: &[Option<Value>]) -> Result<(Bytes, HeaderValue)> {
+    let rendered = rendered(parts, slots, params)?;
     let boundary = boundary(&rendered);
     let mut out = Vec::new();
-    for (head, bytes) in &rendered {
+    for part in &rendered {
+        let mut head = format!("Content-Disposition: form-data; name={}", part.name);
+        if let Some(filename) = &part.filename {
+            head += &format!("; filename={filename}");
+        }
+        if let Some(kind) = part.content_type {
+            head += &format!("\r\nContent-Type: {kind}");
+        }
         out.extend_from_slice(format!("--{boundary}\r\n{head}\r\n\r\n").as_bytes());
-        out.extend_from_slice(bytes);
+        out.extend_from_slice(&part.bytes);
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
@@ -288,11 +359,11 @@ fn multipart(parts: &[Part], slots: &Slots, params: &[Option<Value>]) -> Result<
 }
 
 /// A separator that nobody can foresee and that no part contains.
-fn boundary(parts: &[(String, Bytes)]) -> String {
+fn boundary(parts: &[Rendered<'_>]) -> String {
     loop {
         let boundary = format!("renkei-{}", uuid::Uuid::new_v4().simple());
         let inside = |bytes: &[u8]| bytes.windows(boundary.len()).any(|window| window == boundary.as_bytes());
-        if !parts.iter().any(|(_, bytes)| inside(bytes)) {
+        if !parts.iter().any(|part| inside(&part.bytes)) {
             return boundary;
         }
     }

@@ -46,12 +46,7 @@ pub(super) struct Outgoing {
 #[async_trait]
 impl Call for HttpCall {
     async fn call(&self, cx: &CallContext, request: &Request) -> Result<Reply> {
-        let Some(plan) = request.op.plan::<Plan>() else {
-            return Err(Error::internal(format!(
-                "an operation of another connector came to the HTTP system `{}`",
-                request.op.system
-            )));
-        };
+        let plan = Plan::of(request)?;
         let credentials = self.config.credentials(&request.op.system, &request.vars)?;
         let first = self.outgoing(cx, request, plan, &credentials)?;
         let secret_parameter = credentials.query.as_ref().map(|(name, _)| name.clone());
@@ -105,50 +100,26 @@ impl HttpCall {
         plan: &Plan,
         credentials: &Credentials,
     ) -> Result<Outgoing> {
-        let params = &request.params;
         let url = self.url(request, plan, credentials)?;
         let mut headers = default_headers(cx, plan);
         for (name, value) in &credentials.headers {
             headers.insert(name, value.clone());
         }
-        let body = plan.body.as_ref().map(|body| body.encode(&plan.slots, params, plan.style)).transpose()?;
-        let body = match body.flatten() {
+        let body = match body(&self.config, plan, request)? {
             Some((bytes, kind)) => {
                 headers.insert(header::CONTENT_TYPE, kind);
                 bytes
             }
             None => Bytes::new(),
         };
-        for (name, value) in self.op_headers(plan, request)? {
+        for (name, value) in op_headers(plan, request)? {
             headers.insert(name, value);
         }
         // Without it, some servers answer 411 to a method that usually has a body.
         if body.is_empty() && matches!(plan.method, Method::POST | Method::PUT | Method::PATCH) {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let limit = self.config.max_request;
-        if body.len() as u64 > limit.0 {
-            return Err(Error::invalid(format!(
-                "the request body has {} bytes, more than {limit} (`max_request` of system `{}`); send less",
-                body.len(),
-                request.op.system
-            )));
-        }
         Ok(Outgoing { method: plan.method.clone(), url, headers, body, at_home: true })
-    }
-
-    fn op_headers(&self, plan: &Plan, request: &Request) -> Result<Vec<(HeaderName, HeaderValue)>> {
-        let mut headers = Vec::with_capacity(plan.headers.len());
-        for head in &plan.headers {
-            let value = plan.slots.value(head.slot, &request.params)?;
-            let Some(value) = value.filter(|value| !value.is_null()) else { continue };
-            let refused = |why: &str| {
-                Error::invalid(format!("{} {why}; nothing was sent", plan.slots.place(head.slot)))
-            };
-            let text = wire::scalar(value).ok_or_else(|| refused(&format!("is an {}", value.type_name())))?;
-            headers.push((head.name.clone(), wire::header_value(&text).map_err(refused)?));
-        }
-        Ok(headers)
     }
 
     /// `base_url`, the path and the query. The parser must not have found anything to repair.
@@ -191,6 +162,35 @@ impl HttpCall {
         *request.body_mut() = Some(reqwest::Body::wrap(body));
         let sent = self.client.execute(request).await;
         sent.map_err(|error| place.sending(&error, cx.attempt.was_sent()))
+    }
+}
+
+/// The operation's own headers, as far as they have a value.
+pub(super) fn op_headers(plan: &Plan, request: &Request) -> Result<Vec<(HeaderName, HeaderValue)>> {
+    let mut headers = Vec::with_capacity(plan.headers.len());
+    for head in &plan.headers {
+        let value = plan.slots.value(head.slot, &request.params)?;
+        let Some(value) = value.filter(|value| !value.is_null()) else { continue };
+        let refused =
+            |why: &str| Error::invalid(format!("{} {why}; nothing was sent", plan.slots.place(head.slot)));
+        let text = wire::scalar(value).ok_or_else(|| refused(&format!("is an {}", value.type_name())))?;
+        headers.push((head.name.clone(), wire::header_value(&text).map_err(refused)?));
+    }
+    Ok(headers)
+}
+
+/// The body and its type, within the system's limit.
+pub(super) fn body(config: &Config, plan: &Plan, request: &Request) -> Result<Option<(Bytes, HeaderValue)>> {
+    let Some(body) = &plan.body else { return Ok(None) };
+    let encoded = body.encode(&plan.slots, &request.params, plan.style)?;
+    let limit = config.max_request;
+    match &encoded {
+        Some((bytes, _)) if bytes.len() as u64 > limit.0 => Err(Error::invalid(format!(
+            "the request body has {} bytes, more than {limit} (`max_request` of system `{}`); send less",
+            bytes.len(),
+            request.op.system
+        ))),
+        _ => Ok(encoded),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Reading order: `config` (what stands under `http:`), `prepare` with `target`, `headers` and
 //! `body` (an operation is taken apart once), `wire` (what is encoded and what refused), then `call`, `redirect`, `reply`,
-//! `mask`, `error`. `guard` keeps requests away from addresses that are not public.
+//! `mask`, `error`. `show` is a request as data. `guard` keeps requests away from addresses that are not public.
 
 mod config;
 
@@ -18,6 +18,7 @@ mod guard;
 mod mask;
 mod redirect;
 mod reply;
+mod show;
 
 #[cfg(test)]
 mod tests;
@@ -27,7 +28,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use renkei_core::{
     ConnectContext, Connection, ConnectorKind, Definitions, Diagnostics, Error, FromNode, Node, PreparedOp,
-    Result, Schema, System, template::Names,
+    Request, Result, Schema, System, Value, template::Names,
 };
 
 use self::{
@@ -70,6 +71,10 @@ struct HttpSystem {
 impl System for HttpSystem {
     fn prepare(&self, op: &Node, names: &Names<'_>, d: &mut Diagnostics) -> Option<PreparedOp> {
         prepare::prepare(&self.name, &self.config, op, names, d)
+    }
+
+    fn show(&self, request: &Request) -> Result<Value> {
+        show::show(&self.config, request)
     }
 
     /// Opens nothing yet, so a server that is down does not fail it: that is told by each call.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::{HeaderValue, Method};
 use indexmap::IndexMap;
 use renkei_core::{
-    Diagnostic, Diagnostics, Effect, Error, FromNode, Kind, Node, NodeKind, PreparedOp, Result, Tree, Value,
-    diagnostic,
+    Diagnostic, Diagnostics, Effect, Error, FromNode, Kind, Node, NodeKind, PreparedOp, Request, Result,
+    Tree, Value, diagnostic,
     read::Bytes,
     template::{Names, Piece, split},
 };
@@ -170,6 +170,17 @@ pub(super) struct Plan {
     pub(super) errors: Errors,
     pub(super) max_body: Option<Bytes>,
     pub(super) slots: Slots,
+}
+
+impl Plan {
+    pub(super) fn of(request: &Request) -> Result<&Plan> {
+        request.op.plan().ok_or_else(|| {
+            Error::internal(format!(
+                "an operation of another connector came to the HTTP system `{}`",
+                request.op.system
+            ))
+        })
+    }
 }
 
 /// The index of a value in the parameters of a request.

@@ -6,6 +6,7 @@ mod network;
 mod reading;
 mod replies;
 mod requests;
+mod show;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -139,7 +140,12 @@ fn connect(system: &HttpSystem) -> Arc<dyn Call> {
 
 async fn call_on(system: &HttpSystem, op: &str, input: Value) -> Result<Reply, Error> {
     let request = request(prepare(system, op), input)?;
-    connect(system).call(&context(), &request).await
+    let reply = connect(system).call(&context(), &request).await;
+    if let Err(refused) = system.show(&request) {
+        // What cannot be shown is not sent either, for the same reason.
+        assert_eq!(reply.as_ref().unwrap_err().to_string(), refused.to_string(), "{op}");
+    }
+    reply
 }
 
 /// Calls a server whose system has `more` in its config.

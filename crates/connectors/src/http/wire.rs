@@ -1,8 +1,11 @@
 //! How single values go onto the wire: what is encoded, and what is refused.
 
+use std::sync::Arc;
+
 use http::{HeaderName, HeaderValue};
+use indexmap::IndexMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use renkei_core::{Diagnostic, Diagnostics, Span, Value};
+use renkei_core::{Diagnostic, Diagnostics, Map, Span, Value};
 
 /// All but the unreserved characters of RFC 3986: a value can neither end its place nor start another.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -20,6 +23,17 @@ pub(super) fn scalar(value: &Value) -> Option<String> {
         Value::Bool(flag) => Some(flag.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
+}
+
+/// The names and values of an encoded query or form; a name that is repeated has a list. All are texts, as
+/// they are on the wire.
+pub(super) fn decoded_pairs(encoded: &[u8]) -> Value {
+    let mut pairs: IndexMap<Arc<str>, Vec<Value>> = IndexMap::new();
+    for (name, value) in url::form_urlencoded::parse(encoded) {
+        pairs.entry(name.into()).or_default().push(value.into_owned().into());
+    }
+    let single = |mut values: Vec<Value>| if values.len() == 1 { values.remove(0) } else { values.into() };
+    pairs.into_iter().map(|(name, values)| (name, single(values))).collect::<Map>().into()
 }
 
 /// Checks a value that becomes a path segment or a part of one. URL parsers collapse `.` and `..`,

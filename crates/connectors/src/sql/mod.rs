@@ -13,6 +13,7 @@ pub mod lex;
 pub mod operation;
 pub mod place;
 pub mod reply;
+mod show;
 pub mod statement;
 
 #[cfg(test)]
@@ -22,4 +23,5 @@ pub use choose::{Choice, Choose};
 pub use dialect::Dialect;
 pub use operation::{Operation, Plan, Refusal, Rules, Step};
 pub use reply::{Budget, Cut, Done, one, together};
+pub use show::show;
 pub use statement::{MAX_LIST, Rendered, Slots, Statement, Verb};

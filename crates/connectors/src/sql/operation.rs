@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use renkei_core::{
-    Definitions, Diagnostic, Diagnostics, Effect, FromNode, Map, Node, NodeKind, PreparedOp, Schema, Value,
-    template::Names,
+    Definitions, Diagnostic, Diagnostics, Effect, Error, FromNode, Map, Node, NodeKind, PreparedOp, Request,
+    Schema, Value, template::Names,
 };
 use renkei_derive::FromNode;
 
-use super::{Choice, Choose, Dialect, Slots, Statement, Verb};
+use super::{Choice, Choose, Dialect, Rendered, Slots, Statement, Verb};
 
 /// The most statements of one transaction.
 const MAX_STATEMENTS: usize = 100;
@@ -101,6 +101,27 @@ pub struct Plan {
     pub transaction: bool,
     /// Whether any statement may change the database, by its keyword.
     pub writes: bool,
+}
+
+impl Plan {
+    /// The plan of a request to `system`.
+    ///
+    /// # Errors
+    /// When the operation was prepared for another system.
+    pub fn of<'r>(request: &'r Request, system: &Arc<str>) -> Result<&'r Plan, Error> {
+        request.op.plan::<Plan>().filter(|_| request.op.system == *system).ok_or_else(|| {
+            let other = &request.op.system;
+            Error::internal(format!("use `{system}`: the operation was prepared for the system `{other}`"))
+        })
+    }
+
+    /// The statements with the values of one call.
+    ///
+    /// # Errors
+    /// A value that cannot be bound.
+    pub fn render(&self, params: &[Option<Value>]) -> Result<Vec<Rendered>, Error> {
+        self.statements.iter().map(|step| step.statement.render(params)).collect()
+    }
 }
 
 /// One statement of an operation.

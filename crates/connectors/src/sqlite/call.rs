@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use renkei_core::{Call, CallContext, ConnectContext, Error, Reply, Request, Result, call::Attempt};
+use renkei_core::{Call, CallContext, ConnectContext, Reply, Request, Result, call::Attempt};
 
 use super::{
     Config,
@@ -39,19 +39,8 @@ impl SqliteCall {
 #[async_trait]
 impl Call for SqliteCall {
     async fn call(&self, cx: &CallContext, request: &Request) -> Result<Reply> {
-        let place = self.pool.place();
-        let plan =
-            request.op.plan::<Plan>().filter(|_| request.op.system == place.system).ok_or_else(|| {
-                let (system, other) = (&place.system, &request.op.system);
-                Error::internal(format!(
-                    "use `{system}`: the operation was prepared for the system `{other}`"
-                ))
-            })?;
-        let rendered = plan
-            .statements
-            .iter()
-            .map(|step| step.statement.render(&request.params))
-            .collect::<Result<_>>()?;
+        let plan = Plan::of(request, &self.pool.place().system)?;
+        let rendered = plan.render(&request.params)?;
         let work = Work::Statements { op: request.op.clone(), rendered };
         self.pool.run(Job { work, deadline: cx.deadline.into_std(), attempt: cx.attempt.clone() }).await
     }

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use renkei_core::{
     ConnectContext, Connection, ConnectorKind, Definitions, Diagnostics, FromNode as _, Node, PreparedOp,
-    Result, Schema, System, template::Names,
+    Request, Result, Schema, System, Value, template::Names,
 };
 
 use crate::sql::{self, Rules};
@@ -70,6 +70,10 @@ impl System for Database {
             effect: operation::effect,
         };
         sql::operation::prepare(&rules, op, names, d)
+    }
+
+    fn show(&self, request: &Request) -> Result<Value> {
+        sql::show(request, &self.name)
     }
 
     fn is_local(&self) -> bool {

@@ -13,7 +13,9 @@ async fn sent(op: &str, input: &str) -> Received {
 async fn sent_with(more: &str, op: &str, input: &str) -> Received {
     let server = FaultServer::start().await;
     call_with(&server, more, op, input).await.unwrap();
-    server.only()
+    let seen = server.only();
+    super::show::agrees(more, op, input, &seen);
+    seen
 }
 
 async fn target(op: &str, input: &str) -> String {
@@ -24,6 +26,7 @@ async fn target(op: &str, input: &str) -> String {
 async fn refused(op: &str, input: &str) -> String {
     let server = FaultServer::start().await;
     let error = call(&server, op, input).await.unwrap_err();
+    assert_eq!(super::show::refusal(op, input), error.to_string());
     assert_eq!(error.kind(), Kind::Invalid, "{error}");
     assert_eq!(server.connections(), 0, "{op} {input}: something was sent");
     error.public().to_owned()

@@ -19,6 +19,31 @@ async fn reads_rows() {
     assert!(shop.get("explain query plan select * from products", "{}").await.contains("SCAN products"));
 }
 
+#[test]
+fn shows_statements_with_their_values() {
+    let shop = Shop::unconnected(PRODUCTS, "");
+    let show =
+        |op: &str, input: &str| shop.system.show(&shop.request(op, input)).map(|shown| shown.to_json());
+    assert_eq!(
+        show(
+            "select id from products  -- all\n where id in (${.ids}) and sku = ${.sku}",
+            r#"{"ids": [1, 2], "sku": "a"}"#
+        )
+        .unwrap(),
+        r#"{"sql":"select id from products where id in (?2, ?3) and sku = ?1","params":["a",1,2]}"#
+    );
+    assert_eq!(
+        show(
+            r#"{"transaction": ["delete from products where id = ${.id}", {"sql": "values (1)"}]}"#,
+            r#"{"id": 7}"#
+        )
+        .unwrap(),
+        r#"{"transaction":[{"sql":"delete from products where id = ?1","params":[7]},{"sql":"values (1)","params":[]}]}"#
+    );
+    let refused = show("select ${.id}", r#"{"id": {}}"#).unwrap_err();
+    assert!(refused.to_string().contains("it is an object"), "{refused}");
+}
+
 #[tokio::test]
 async fn values_are_bound() {
     let shop = Shop::new(PRODUCTS, "").await;
