@@ -4,7 +4,7 @@
 //! one endpoint and on stdio, version negotiation, legacy sessions with their streams, the comparison of
 //! the `Mcp-*` headers with the body, and the status codes that follow from it.
 //!
-//! What we do, because rmcp leaves it to the server:
+//! What we do, because rmcp leaves it to the server, or does it otherwise:
 //! - [`Server`] publishes any [`Tools`](renkei_core::tool::Tools): the list is made once, in its own order.
 //! - A call ends with its request: a cancellation, or a closed response, drops the run's future (rmcp only
 //!   sets a flag). A panic becomes an error result (rmcp would leave the client without an answer).
@@ -12,8 +12,10 @@
 //! - Sessions are counted, bound to the principal that opened them, and make room when idle (rmcp keeps
 //!   any number of them, and lets anyone use one who knows its id).
 //! - Calls that run at once are limited, with an answer that says so.
-//! - Text that is not JSON gets the JSON-RPC error for it; parameters that do not fit a known method get
-//!   "invalid params", not "method not found".
+//! - Numbers keep their digits both ways: messages are read before rmcp reads them, and mended after it wrote
+//!   them (decision 0002).
+//! - What is no message gets the JSON-RPC error for it, with the place of the mistake; parameters that do not
+//!   fit a known method get "invalid params", not "method not found". Batches work where they exist.
 //! - Open streams end when the server is told to stop, so that it can.
 //!
 //! Not here: Host, Origin, authentication, connection limits. They are the `http` crate's, which stands in

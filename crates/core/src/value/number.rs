@@ -97,13 +97,14 @@ impl Number {
         }
     }
 
+    /// Digits beyond a double's range become the largest double: a number stays a number.
     pub(super) fn to_serde(&self) -> serde_json::Value {
         match &self.0 {
             Repr::Int(int) => (*int).into(),
             Repr::Float(float) => (*float).into(),
             Repr::Digits(text) => match text.parse::<u64>() {
                 Ok(int) => int.into(),
-                Err(_) => self.as_f64().into(),
+                Err(_) => self.as_f64().clamp(f64::MIN, f64::MAX).into(),
             },
         }
     }
@@ -274,6 +275,18 @@ mod tests {
         for (a, b) in [("1", "1.0"), ("100", "1e2"), ("0", "-0"), ("0.10", "1e-1"), ("0e5", "0")] {
             assert_eq!(Number::parse(a), Number::parse(b));
         }
+    }
+
+    #[test]
+    fn a_number_stays_one_for_serde() {
+        for (digits, double) in [("1e400", f64::MAX), ("-1e400", f64::MIN), ("1e-400", 0.0), ("1.10", 1.1)] {
+            assert_eq!(
+                Number::parse(digits).unwrap().to_serde(),
+                serde_json::Value::from(double),
+                "{digits}"
+            );
+        }
+        assert_eq!(Number::computed(f64::NAN).to_serde(), serde_json::Value::Null);
     }
 
     proptest::proptest! {

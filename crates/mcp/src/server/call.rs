@@ -13,7 +13,7 @@ use rmcp::{
 };
 use tokio::time::Instant;
 
-use super::{Server, progress::Queue, publish};
+use super::{Server, exact::Exact, message::Arguments, progress::Queue, publish};
 
 impl Server {
     /// Runs a tool for one request. Dropping the future ends the run, and so does the request's token.
@@ -31,7 +31,7 @@ impl Server {
             trace: trace(&context),
             ..CallContext::new(started + self.tools.timeout(name), principal(&context))
         };
-        let record = Record { tool: name, cx: cx.clone(), started };
+        let record = Record { tool: name, cx: cx.clone(), started, exact: &self.exact };
         let Ok(permit) = self.calls.try_acquire() else {
             let limit = self.limits.calls;
             let busy = Error::unavailable(format!(
@@ -39,15 +39,7 @@ impl Server {
             ));
             return Ok(record.finish(failed(busy)));
         };
-        let arguments = serde_json::Value::Object(request.arguments.unwrap_or_default());
-        if let Some(number) = rounded(&arguments) {
-            let error = Error::invalid(format!(
-                "the arguments hold the number `{number}`, which has more digits than travel safely; \
-                 numbers beyond 64 bits go as a string, if the tool takes one"
-            ));
-            return Ok(record.finish(failed(error)));
-        }
-        let arguments = Value::from(arguments);
+        let arguments = arguments(&context);
         let queue = context.meta.get_progress_token().map(|token| (token, Arc::new(Queue::default())));
         let sink = queue.as_ref().map(|(_, queue)| queue.clone() as Arc<dyn ProgressSink>);
 
@@ -99,18 +91,12 @@ impl Server {
     }
 }
 
-/// A number that the library may have rounded when it read the message: an integer that fits no 64 bits
-/// arrives as a double. Better refused than another record addressed.
-fn rounded(value: &serde_json::Value) -> Option<String> {
-    match value {
-        serde_json::Value::Number(number) => {
-            let double = if number.is_f64() { number.as_f64()? } else { return None };
-            (double.abs() >= 9_007_199_254_740_992.0).then(|| number.to_string())
-        }
-        serde_json::Value::Array(items) => items.iter().find_map(rounded),
-        serde_json::Value::Object(map) => map.values().find_map(rounded),
-        _ => None,
-    }
+/// As the client wrote them: they travel beside the message, which rmcp reads without them. No arguments are
+/// an empty object.
+fn arguments(context: &RequestContext<RoleServer>) -> Value {
+    let over_http = || context.extensions.get::<http::request::Parts>()?.extensions.get::<Arguments>();
+    let arguments = context.extensions.get::<Arguments>().or_else(over_http);
+    arguments.map_or_else(Value::object, |arguments| arguments.0.clone())
 }
 
 fn unknown_tool(name: &str) -> ErrorData {
@@ -159,12 +145,13 @@ struct Record<'a> {
     tool: &'a str,
     cx: CallContext,
     started: Instant,
+    exact: &'a Exact,
 }
 
 impl Record<'_> {
     fn finish(&self, result: ToolResult) -> CallToolResult {
         self.line(result.error.as_ref().map(Error::kind), result.error.as_ref());
-        publish::result(result)
+        publish::result(result, self.exact)
     }
 
     /// One line a call.

@@ -42,7 +42,7 @@ impl ServerHandler for Handler {
         if request.is_some_and(|request| request.cursor.is_some()) {
             return Err(ErrorData::invalid_params("the list has one page: ask without `cursor`", None));
         }
-        let list = ListToolsResult::with_all_items(self.0.published.values().cloned().collect());
+        let list = ListToolsResult::with_all_items(self.0.exact.list());
         // Legacy peers do not know these two.
         Ok(match context.protocol_version() {
             Some(version) if version >= ProtocolVersion::V_2026_07_28 => {

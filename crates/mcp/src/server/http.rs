@@ -9,16 +9,24 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::any,
 };
+use bytes::Bytes;
 use futures_util::StreamExt as _;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use renkei_core::Principal;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
+use http_body_util::BodyExt as _;
+use renkei_core::{Principal, Value};
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio_util::sync::CancellationToken;
 
-use super::{Limits, Server, handler::Handler, sessions::Sessions};
+use super::{
+    Limits, Server, batch,
+    handler::Handler,
+    message::{self, Incoming, Message, Unreadable},
+    mirror,
+    sessions::Sessions,
+};
 
-const SESSION_ID: &str = "mcp-session-id";
-const PROTOCOL_VERSION: &str = "mcp-protocol-version";
+pub(super) const SESSION_ID: &str = "mcp-session-id";
+pub(super) const PROTOCOL_VERSION: &str = "mcp-protocol-version";
 const FIRST_MODERN_VERSION: &str = "2026-07-28";
 /// A session outlives the longest call by this, so that the call's answer still finds its stream.
 const BEYOND_THE_LONGEST_CALL: Duration = Duration::from_secs(60);
@@ -36,15 +44,17 @@ pub fn router(server: Arc<Server>, shutdown: CancellationToken) -> Router {
         .disable_allowed_origins()
         .with_json_response(true)
         .with_max_request_body_bytes(limits.message_bytes);
-    let handler = Handler(server);
+    let handler = Handler(server.clone());
     let service = StreamableHttpService::new(move || Ok(handler.clone()), sessions.clone(), config);
-    let front = Front { service, sessions, shutdown };
+    let front = Front { service, sessions, server, shutdown };
     Router::new().route("/mcp", any(endpoint)).with_state(Arc::new(front))
 }
 
-struct Front {
+/// What stands in front of rmcp's service.
+pub(super) struct Front {
     service: StreamableHttpService<Handler, Sessions>,
-    sessions: Arc<Sessions>,
+    pub(super) sessions: Arc<Sessions>,
+    server: Arc<Server>,
     shutdown: CancellationToken,
 }
 
@@ -66,17 +76,73 @@ async fn endpoint(State(front): State<Arc<Front>>, request: Request) -> Response
     if opens_session && front.sessions.is_full() {
         return full();
     }
-    let is_json = has_type(request.headers(), "application/json");
-
-    let response = front.service.handle(request).await;
-    if is_json && response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
-        return not_a_message();
-    }
+    let is_readable = method == Method::POST && has_type(request.headers(), "application/json");
+    let response = if is_readable { front.post(request).await } else { front.pass(request).await };
     if opens_session && let Some(id) = response.headers().get(SESSION_ID).and_then(|id| id.to_str().ok()) {
         front.sessions.own(id, &principal);
     }
-    let response = response.map(Body::new);
     if method == Method::GET { until(response, front.shutdown.clone()) } else { response }
+}
+
+impl Front {
+    async fn post(&self, request: Request) -> Response {
+        let (parts, body) = request.into_parts();
+        let text = match whole(body, self.server.limits.message_bytes).await {
+            Ok(text) => text,
+            Err(refused) => return refused,
+        };
+        match message::read(&text) {
+            Ok(Incoming::One(message)) => self.message(parts, message).await,
+            Ok(Incoming::Batch(messages)) => batch::answer(self, parts, messages).await,
+            Err(unreadable) => refusal(StatusCode::BAD_REQUEST, &unreadable),
+        }
+    }
+
+    /// One message, which rmcp gets without the arguments; those travel in the request's extensions.
+    pub(super) async fn message(&self, mut parts: Parts, message: Message) -> Response {
+        let mut copied = None;
+        if let Some((tool, arguments)) = message.call() {
+            copied = Some(mirror::copy(self.server.mirrors(tool), &arguments.0, &parts.headers));
+            parts.extensions.insert(arguments);
+        }
+        let request = Request::from_parts(parts, Body::from(message.to_json(copied)));
+        let response = self.pass(request).await;
+        // rmcp's answer to a body that it cannot read, as if its type were wrong.
+        match response.status() {
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => refusal(StatusCode::BAD_REQUEST, &message.misfit()),
+            _ => response,
+        }
+    }
+
+    /// Through rmcp; its stand-ins are replaced on the way out.
+    async fn pass(&self, request: Request) -> Response {
+        let (mut parts, body) = self.service.handle(request).await.into_parts();
+        if has_type(&parts.headers, "text/event-stream") {
+            let server = self.server.clone();
+            let body = body.map_frame(move |frame| frame.map_data(|data| server.exact.restore(data)));
+            return Response::from_parts(parts, Body::new(body));
+        }
+        let Ok(body) = body.collect().await;
+        parts.headers.remove(header::CONTENT_LENGTH);
+        Response::from_parts(parts, Body::from(self.server.exact.restore(body.to_bytes())))
+    }
+}
+
+/// The whole body, up to `limit` bytes.
+async fn whole(body: Body, limit: usize) -> Result<Bytes, Response> {
+    let mut data = body.into_data_stream();
+    let mut whole = Vec::new();
+    while let Some(chunk) = data.next().await {
+        let chunk = chunk.map_err(|error| {
+            let text = format!("the body ended early: {error}");
+            refusal(StatusCode::BAD_REQUEST, &Unreadable::request(Value::Null, text))
+        })?;
+        if whole.len() + chunk.len() > limit {
+            return Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, &Unreadable::too_long(limit)));
+        }
+        whole.extend_from_slice(&chunk);
+    }
+    Ok(whole.into())
 }
 
 fn is_modern(headers: &HeaderMap) -> bool {
@@ -84,7 +150,7 @@ fn is_modern(headers: &HeaderMap) -> bool {
     headers.get(PROTOCOL_VERSION).is_some_and(|version| version.as_bytes() >= FIRST_MODERN_VERSION.as_bytes())
 }
 
-fn has_type(headers: &HeaderMap, essence: &str) -> bool {
+pub(super) fn has_type(headers: &HeaderMap, essence: &str) -> bool {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().is_some_and(|found| found.trim().eq_ignore_ascii_case(essence))
 }
@@ -97,19 +163,13 @@ fn until(response: Response, shutdown: CancellationToken) -> Response {
 fn full() -> Response {
     let text = "every session there may be is in use; try again in a moment, or speak 2026-07-28, \
                 which needs none";
-    let mut response = json_rpc_error(StatusCode::SERVICE_UNAVAILABLE, -32603, text);
+    let busy = Unreadable { code: -32603, id: Value::Null, text: text.into() };
+    let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, &busy);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
     response
 }
 
-/// rmcp answers 415 to a body that it cannot read, as if its type were wrong.
-fn not_a_message() -> Response {
-    json_rpc_error(StatusCode::BAD_REQUEST, -32700, "the body is not a JSON-RPC message")
-}
-
-/// An error that belongs to no request.
-fn json_rpc_error(status: StatusCode, code: i32, text: &str) -> Response {
-    let body =
-        serde_json::json!({ "jsonrpc": "2.0", "id": null, "error": { "code": code, "message": text } });
-    (status, axum::Json(body)).into_response()
+/// The answer to what no message could be made of.
+pub(super) fn refusal(status: StatusCode, unreadable: &Unreadable) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], unreadable.to_json()).into_response()
 }

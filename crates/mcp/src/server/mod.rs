@@ -1,8 +1,13 @@
 //! The face towards agents: any `Tools` as an MCP server, over HTTP and over stdio, in both eras.
 
+mod batch;
 mod call;
+mod exact;
 mod handler;
 mod http;
+mod lines;
+mod message;
+mod mirror;
 mod progress;
 mod publish;
 mod sessions;
@@ -15,6 +20,7 @@ use renkei_core::tool::{Icon, Tools};
 use rmcp::model::{Implementation, ServerCapabilities, ServerConfig, Tool};
 use tokio::sync::Semaphore;
 
+use self::{exact::Exact, mirror::Mirror};
 pub use self::{
     http::router,
     publish::{content_json, tool_json},
@@ -65,6 +71,9 @@ pub struct Server {
     tools: Arc<dyn Tools>,
     /// As they are sent, in the order of `tools`.
     published: IndexMap<String, Tool>,
+    /// By tool; only tools that have some.
+    mirrors: IndexMap<String, Vec<Mirror>>,
+    exact: Exact,
     config: ServerConfig,
     limits: Limits,
     calls: Semaphore,
@@ -72,8 +81,12 @@ pub struct Server {
 
 impl Server {
     pub fn new(tools: Arc<dyn Tools>, info: Info, limits: Limits) -> Self {
-        let published =
+        let published: IndexMap<_, _> =
             tools.list().iter().map(|tool| (tool.name.to_string(), publish::tool(tool))).collect();
+        let mirrors =
+            tools.list().iter().map(|tool| (tool.name.to_string(), mirror::mirrors(&tool.input_schema)));
+        let mirrors = mirrors.filter(|(_, mirrors)| !mirrors.is_empty()).collect();
+        let exact = Exact::new(published.values());
         let mut implementation = Implementation::new(info.name, info.version);
         implementation.title = info.title;
         implementation.icons = publish::icons(&info.icons);
@@ -81,7 +94,11 @@ impl Server {
             .with_server_info(implementation);
         config.instructions = info.instructions;
         let calls = Semaphore::new(limits.calls.min(Semaphore::MAX_PERMITS));
-        Server { tools, published, config, limits, calls }
+        Server { tools, published, mirrors, exact, config, limits, calls }
+    }
+
+    fn mirrors(&self, tool: &str) -> &[Mirror] {
+        self.mirrors.get(tool).map_or(&[], Vec::as_slice)
     }
 }
 

@@ -11,6 +11,8 @@ use rmcp::model::{
     CallToolResult, ContentBlock, JsonObject, Resource, ResourceContents, Tool, ToolAnnotations,
 };
 
+use super::exact::Exact;
+
 /// A tool as `tools/list` shows it.
 pub(super) fn tool(info: &ToolInfo) -> Tool {
     let mut tool = Tool::new(info.name.to_string(), info.description.clone(), schema(&info.input_schema));
@@ -49,7 +51,7 @@ pub(super) fn icons(icons: &[Icon]) -> Option<Vec<rmcp::model::Icon>> {
 }
 
 /// A result. A failure without content of its own says its error.
-pub(super) fn result(result: ToolResult) -> CallToolResult {
+pub(super) fn result(result: ToolResult, exact: &Exact) -> CallToolResult {
     let mut content: Vec<_> = result.content.into_iter().map(block).collect();
     match result.error {
         Some(error) => {
@@ -60,7 +62,7 @@ pub(super) fn result(result: ToolResult) -> CallToolResult {
         }
         None => {
             let mut out = CallToolResult::success(content);
-            out.structured_content = result.structured.as_ref().map(serde_json::Value::from);
+            out.structured_content = result.structured.as_ref().map(|value| exact.structured(value));
             out
         }
     }

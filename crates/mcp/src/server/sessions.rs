@@ -9,7 +9,7 @@ use futures_util::{Stream, StreamExt as _};
 use indexmap::IndexMap;
 use renkei_core::{Principal, Value, principal::How};
 use rmcp::{
-    model::{ClientJsonRpcMessage, ServerJsonRpcMessage},
+    model::{ClientJsonRpcMessage, ProtocolVersion, ServerJsonRpcMessage, ServerResult},
     transport::{
         common::server_side_http::ServerSseMessage,
         streamable_http_server::{
@@ -33,6 +33,8 @@ pub(super) struct Sessions {
 #[derive(Debug)]
 struct Session {
     owner: OnceLock<Owner>,
+    /// What `initialize` settled on.
+    version: OnceLock<ProtocolVersion>,
     /// Streams of responses that are open, and calls under way with them.
     streams: AtomicUsize,
     used: Mutex<Instant>,
@@ -89,6 +91,11 @@ impl Sessions {
         let known = self.lock();
         let owner = known.get(id).and_then(|session| session.owner.get());
         owner.is_some_and(|owner| *owner == Owner::of(principal))
+    }
+
+    /// The protocol version that the session speaks.
+    pub(super) fn version(&self, id: &str) -> Option<ProtocolVersion> {
+        self.lock().get(id).and_then(|session| session.version.get()).cloned()
     }
 
     /// Makes room if there is none: the session that is idle longest goes.
@@ -172,6 +179,7 @@ impl SessionManager for Sessions {
         let (id, transport) = self.inner.create_session().await?;
         let session = Session {
             owner: OnceLock::new(),
+            version: OnceLock::new(),
             streams: AtomicUsize::new(0),
             used: Mutex::new(Instant::now()),
         };
@@ -184,7 +192,15 @@ impl SessionManager for Sessions {
         id: &SessionId,
         message: ClientJsonRpcMessage,
     ) -> Result<ServerJsonRpcMessage, SessionError> {
-        Ok(self.inner.initialize_session(id, message).await?)
+        let answer = self.inner.initialize_session(id, message).await?;
+        if let ServerJsonRpcMessage::Response(response) = &answer
+            && let ServerResult::InitializeResult(settled) = &response.result
+            && let Some(session) = self.lock().get(id)
+        {
+            // A session is initialized once.
+            let _ = session.version.set(settled.protocol_version.clone());
+        }
+        Ok(answer)
     }
 
     async fn has_session(&self, id: &SessionId) -> Result<bool, SessionError> {

@@ -14,7 +14,7 @@ use renkei_core::{
     tool::{Content, Icon, ResourceBody, ToolInfo, ToolResult, Tools, UnknownTool},
 };
 use renkei_mcp::{Info, Limits, Server};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// How many reports `burst` makes.
 pub(crate) const BURST: i32 = 20;
@@ -32,6 +32,8 @@ pub(crate) struct Fake {
     events: mpsc::UnboundedSender<Event>,
     /// The context of the last call.
     pub(crate) last: Mutex<Option<CallContext>>,
+    /// Lets `echo_when_told` go on.
+    pub(crate) told: Notify,
 }
 
 impl Fake {
@@ -47,9 +49,11 @@ impl Fake {
             "burst",
             "wait",
             "report_and_wait",
+            "report_and_echo",
+            "echo_when_told",
         ];
         let tools = names.map(|name| Arc::new(info(name))).into();
-        (Arc::new(Fake { tools, events, last: Mutex::default() }), received)
+        (Arc::new(Fake { tools, events, last: Mutex::default(), told: Notify::new() }), received)
     }
 
     pub(crate) fn server(self: &Arc<Self>, limits: Limits) -> Arc<Server> {
@@ -70,7 +74,10 @@ impl Fake {
 
 fn info(name: &str) -> ToolInfo {
     let input = match name {
-        "echo" => br#"{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"}}}"#
+        "echo" => br#"{"type":"object","properties":{
+            "region":{"type":"string","x-mcp-header":"Region"},
+            "count":{"type":"integer","x-mcp-header":"Count"},
+            "account":{"type":"integer","x-mcp-header":"Account"}}}"#
             .as_slice(),
         _ => br#"{"type":"object"}"#,
     };
@@ -133,11 +140,20 @@ impl Tools for Fake {
             }
         };
         Ok(match name {
-            "echo" => ToolResult {
-                content: vec![Content::Text(arguments.to_json())],
-                structured: Some(arguments),
-                error: None,
-            },
+            "echo" | "report_and_echo" | "echo_when_told" => {
+                if name == "report_and_echo" {
+                    report(1.0);
+                }
+                if name == "echo_when_told" {
+                    let _ = self.events.send(Event::Started);
+                    self.told.notified().await;
+                }
+                ToolResult {
+                    content: vec![Content::Text(arguments.to_json())],
+                    structured: Some(arguments),
+                    error: None,
+                }
+            }
             "media" => ToolResult { content: media(), structured: None, error: None },
             "refuse" => {
                 let error = Error::new(Kind::Rejected, "the card was declined; use another one");

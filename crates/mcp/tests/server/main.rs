@@ -1,10 +1,13 @@
 //! The server as clients of both eras see it, on the wire: raw HTTP, raw lines, and rmcp's client.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
+mod batch;
 mod client;
+mod exact;
 mod fake;
 mod http;
 mod limits;
 mod log;
+mod malformed;
 mod stdio;
 mod wire;

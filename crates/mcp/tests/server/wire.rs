@@ -199,6 +199,12 @@ impl Answer {
         }
     }
 
+    /// The next piece of a stream, as it came.
+    pub(crate) async fn frame(&mut self) -> String {
+        let frame = self.body.frame().await.expect("another piece").unwrap();
+        std::str::from_utf8(frame.data_ref().unwrap()).unwrap().to_owned()
+    }
+
     /// All messages to the end.
     pub(crate) async fn messages(mut self) -> Vec<Value> {
         let mut out = Vec::new();
