@@ -22,6 +22,8 @@ pub struct Dialect {
     pub placeholders: &'static [char],
     /// Words after which this dialect, beside the common ones, takes a value.
     pub value_words: &'static [&'static str],
+    /// Functions and tables that no statement may name, and why; `*` stands for any ending of a function.
+    pub forbidden: &'static [(&'static str, &'static str)],
     pub parameters: Parameters,
     /// What becomes of `in (${…})`.
     pub lists: Lists,
@@ -79,6 +81,8 @@ const fn same(mark: char, content: Quoted) -> Quote {
     Quote { open: mark, close: mark, content, doubled: true }
 }
 
+const BEYOND: &str = "it reaches beyond the rows of this database";
+
 /// <https://sqlite.org/lang_expr.html> and the tokenizer of the library.
 pub static SQLITE: Dialect = Dialect {
     name: "SQLite",
@@ -97,6 +101,25 @@ pub static SQLITE: Dialect = Dialect {
     executable_comments: false,
     placeholders: &['?', ':', '@', '$', '#'],
     value_words: &["glob", "regexp", "match", "is"],
+    forbidden: &[
+        ("load_extension", "it would load code into this process"),
+        ("fts3_tokenizer", "it would load code into this process"),
+        ("pragma_*", BEYOND),
+        ("pragma_application_id", BEYOND),
+        ("pragma_collation_list", BEYOND),
+        ("pragma_compile_options", BEYOND),
+        ("pragma_database_list", BEYOND),
+        ("pragma_foreign_key_check", BEYOND),
+        ("pragma_function_list", BEYOND),
+        ("pragma_integrity_check", BEYOND),
+        ("pragma_journal_mode", BEYOND),
+        ("pragma_module_list", BEYOND),
+        ("pragma_pragma_list", BEYOND),
+        ("pragma_quick_check", BEYOND),
+        ("pragma_schema_version", BEYOND),
+        ("pragma_table_list", BEYOND),
+        ("pragma_user_version", BEYOND),
+    ],
     parameters: Parameters::Numbered("?"),
     lists: Lists::Expanded,
     structures: false,
@@ -116,6 +139,7 @@ pub static POSTGRES: Dialect = Dialect {
     executable_comments: false,
     placeholders: &['$'],
     value_words: &["ilike", "zone"],
+    forbidden: &[],
     parameters: Parameters::Numbered("$"),
     lists: Lists::Array,
     structures: true,
@@ -135,6 +159,7 @@ pub static MYSQL: Dialect = Dialect {
     executable_comments: true,
     placeholders: &['?', '@'],
     value_words: &["regexp", "rlike", "div", "mod", "xor", "binary", "interval"],
+    forbidden: &[],
     parameters: Parameters::InOrder("?"),
     lists: Lists::Expanded,
     structures: false,

@@ -15,6 +15,7 @@ pub mod place;
 pub mod reply;
 mod show;
 pub mod statement;
+mod visible;
 
 #[cfg(test)]
 mod tests;

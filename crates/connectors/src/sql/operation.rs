@@ -21,10 +21,10 @@ const MAX_STATEMENTS: usize = 100;
 #[config(check = check)]
 pub struct Operation {
     /// One statement. Its templates become bound parameters.
-    sql: Option<Node>,
+    sql: Option<Text>,
     /// Statements that are applied all or none, each a text or `{ sql, one, max_rows }`. The result is
     /// the list of their results.
-    transaction: Option<Vec<Node>>,
+    transaction: Option<Vec<Entry>>,
     /// Gives the row as an object instead of a list of rows; without a row it is `not_found`. For a statement
     /// without rows: exactly one row must be changed, else nothing is.
     #[config(default)]
@@ -42,13 +42,42 @@ pub struct Operation {
 /// One statement of a transaction.
 #[derive(Debug, FromNode)]
 struct Part {
-    /// The statement.
-    sql: Node,
+    /// The statement. Its templates become bound parameters.
+    sql: Text,
     /// See the operation's `one`.
     #[config(default)]
     one: bool,
     /// See the operation's `max_rows`.
     max_rows: Option<usize>,
+}
+
+/// The text of a statement: taken apart where it is known what its templates may refer to.
+#[derive(Debug)]
+struct Text(Node);
+
+impl FromNode for Text {
+    fn from_node(node: &Node, _: &mut Diagnostics) -> Option<Self> {
+        Some(Text(node.clone()))
+    }
+
+    fn schema(defs: &mut Definitions) -> Schema {
+        String::schema(defs)
+    }
+}
+
+/// A statement of a transaction: its text, or a [`Part`].
+#[derive(Debug)]
+struct Entry(Node);
+
+impl FromNode for Entry {
+    fn from_node(node: &Node, _: &mut Diagnostics) -> Option<Self> {
+        Some(Entry(node.clone()))
+    }
+
+    fn schema(defs: &mut Definitions) -> Schema {
+        let forms = vec![Text::schema(defs), Part::schema(defs)];
+        Value::from([("oneOf", Value::from(forms))])
+    }
 }
 
 /// What a repeat of an operation would do.
@@ -121,6 +150,11 @@ impl Plan {
     /// A value that cannot be bound.
     pub fn render(&self, params: &[Option<Value>]) -> Result<Vec<Rendered>, Error> {
         self.statements.iter().map(|step| step.statement.render(params)).collect()
+    }
+
+    /// What there is to tell of a transaction when so many of its statements are done.
+    pub fn progress(&self, done: usize) -> String {
+        format!("statement {done} of {} is done", self.statements.len())
     }
 }
 
@@ -247,7 +281,7 @@ impl Reader<'_, '_> {
             (word.into(), span)
         });
         let steps = match (operation.sql, operation.transaction) {
-            (Some(sql), None) => vec![self.step(&sql, operation.one, operation.max_rows)],
+            (Some(Text(sql)), None) => vec![self.step(&sql, operation.one, operation.max_rows)],
             (None, Some(parts)) => self.transaction(node, &parts),
             // Reported by the check.
             _ => return None,
@@ -255,7 +289,7 @@ impl Reader<'_, '_> {
         Some((steps, declared))
     }
 
-    fn transaction(&mut self, node: &Node, parts: &[Node]) -> Vec<Option<Step>> {
+    fn transaction(&mut self, node: &Node, parts: &[Entry]) -> Vec<Option<Step>> {
         let span = node.get("transaction").map_or(node.span, |list| list.span);
         if parts.is_empty() {
             self.error(
@@ -269,11 +303,11 @@ impl Reader<'_, '_> {
         }
         parts
             .iter()
-            .map(|part| match part.kind {
+            .map(|Entry(part)| match part.kind {
                 NodeKind::String(_) => self.step(part, false, None),
                 _ => {
                     let part = Part::from_node(part, self.d)?;
-                    self.step(&part.sql, part.one, part.max_rows)
+                    self.step(&part.sql.0, part.one, part.max_rows)
                 }
             })
             .collect()

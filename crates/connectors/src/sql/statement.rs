@@ -14,6 +14,7 @@ use super::{
     explain,
     lex::{Token, Unit, What, lex},
     place::{Place, judge},
+    visible::Seen,
 };
 
 /// The most elements that a list in a statement may have.
@@ -198,10 +199,15 @@ impl Statement {
                 }
             }
         }
+        let verb = verb(&tokens);
+        let seen = Seen { tokens: &tokens, units: &units, dialect, span };
+        for problem in seen.problems(&verb) {
+            sound = false;
+            d.push(problem);
+        }
         if !sound {
             return None;
         }
-        let verb = verb(&tokens);
         let label = label(&units, &tokens);
         Some(assemble(&units, &tokens, &holes, &places, choices, dialect, verb, label))
     }

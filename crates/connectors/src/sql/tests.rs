@@ -397,6 +397,54 @@ fn a_value_may_stand_beside_a_column_in_a_list() {
     assert_eq!(text, "select a from t order by abs( price  - ?1)");
 }
 
+/// A row is an object: of two columns with one name one would be lost.
+#[test]
+fn refuses_two_columns_of_one_name() {
+    for (sql, name, at) in [
+        ("select 1 as a, 2 as a", "a", 20),
+        ("select a, a from t", "a", 10),
+        ("select a.id, b.id from a join b on a.x = b.x", "id", 15),
+        ("select distinct id, upper(name) id from t", "id", 32),
+        ("select count(*) total, sum(x) as total from t", "total", 33),
+        ("select \"a\", t.a from t order by 1", "a", 14),
+        ("select x as 'a', y [a] from t", "a", 19),
+        ("with u as (select 1 as a, 2 as b) select a, b, a from u", "a", 47),
+        ("select a, b, a from t union select 1, 2, 3", "a", 13),
+        ("select (select 1 as b), b, b from t", "b", 27),
+        ("insert into t (a, b) values (1, 2) returning a, b as a", "a", 53),
+        ("update t set a = 1, b = 2 returning id, id", "id", 40),
+        ("delete from t returning id, ID as id", "id", 34),
+    ] {
+        let wrong = read(sql, &SQLITE).expect_err(sql);
+        assert_eq!(wrong.len(), 1, "{sql}: {wrong:?}");
+        assert_eq!(wrong[0].message, format!("two columns are named `{name}`"), "{sql}");
+        assert_eq!(wrong[0].at.0, at, "{sql}");
+    }
+    for sql in [
+        "select a, b, a.b as c, count(*), sum(a) from t",
+        "select *, a from t",
+        "select t.*, u.* from t, u",
+        "select a as x, b as y, (select 1 as x) as z from t",
+        "select a collate nocase, b collate nocase from t",
+        "select case when a then b end, case when b then a end from t",
+        "select a is null, b is null, a and b, c and b from t",
+        "select a is distinct from b, b is distinct from a from t",
+        "select x from t where a = a and b in (a, a) group by a, a",
+        "insert into t (a, b) select c, c from u",
+        "insert into t (a, b) values (${.a}, ${.a})",
+        "select 1 a union select 2 a",
+        "with u as (select a, a as b from t) select a from u",
+        "select sum(a) over w, sum(b) over w from t window w as (order by a)",
+    ] {
+        let found = read(sql, &SQLITE);
+        assert!(found.is_ok(), "{sql}: {:?}", found.err());
+    }
+    assert!(read("select a + interval 1 day, b + interval 1 day from t", &MYSQL).is_ok());
+    let casts =
+        "select a::double precision, b::double precision, distinct_a at time zone z, b at time zone z";
+    assert!(read(casts, &POSTGRES).is_ok());
+}
+
 #[test]
 fn refuses_placeholders_and_second_statements() {
     for (sql, message, at) in [
@@ -437,7 +485,7 @@ fn a_text_that_only_looks_dangerous_is_fine() {
         "select 'it''s; fine', x'00ff'",
         "select a /* ; ' \" */ from t -- ; '",
         "select a->>'$.b' from t",
-        "select 'ähnlich', \"größe\", größe from straße",
+        "select 'ähnlich', \"größe\", länge from straße",
     ] {
         let Prepared { statement, .. } = read(sql, &SQLITE).unwrap();
         assert!(statement.render(&[]).is_ok());
@@ -539,7 +587,7 @@ fn knows_what_a_statement_does() {
 fn labels_hold_no_values() {
     let label = |sql: &str| read(sql, &SQLITE).unwrap().statement.label;
     assert_eq!(label("select  a\n from t -- x\n where b = ${.b}"), "select a from t where b = {}");
-    let long = label(&format!("select {} from t", "a, ".repeat(50) + "b"));
+    let long = label(&format!("select {} from t", "a + ".repeat(50) + "b"));
     assert_eq!(long.chars().count(), 81);
 }
 

@@ -31,7 +31,8 @@ impl SqliteCall {
         // A timeout beyond the end of time is none; opening a local file ends by itself.
         let deadline =
             now.checked_add(cx.timeout).unwrap_or(now + renkei_core::connector::DEFAULT_CONNECT_TIMEOUT);
-        pool.run(Job { work: Work::Check, deadline, attempt: Arc::new(Attempt::default()) }).await?;
+        let attempt = Arc::new(Attempt::default());
+        pool.run(Job { work: Work::Check, deadline, attempt, listener: None }).await?;
         Ok(SqliteCall { pool })
     }
 }
@@ -42,6 +43,7 @@ impl Call for SqliteCall {
         let plan = Plan::of(request, &self.pool.place().system)?;
         let rendered = plan.render(&request.params)?;
         let work = Work::Statements { op: request.op.clone(), rendered };
-        self.pool.run(Job { work, deadline: cx.deadline.into_std(), attempt: cx.attempt.clone() }).await
+        let (deadline, attempt) = (cx.deadline.into_std(), cx.attempt.clone());
+        self.pool.run(Job { work, deadline, attempt, listener: cx.listener.clone() }).await
     }
 }

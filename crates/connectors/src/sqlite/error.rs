@@ -127,7 +127,15 @@ impl Place<'_> {
         };
         let sound = |error| (error, false);
         let broken = |error| (error, true);
+        // A statement that is compiled again, because the tables changed meanwhile, fails without this code.
+        let denied = code == ErrorCode::AuthorizationForStatementDenied
+            || code == ErrorCode::Unknown && refusal.is_some();
         match code {
+            _ if denied => {
+                let what = refusal.unwrap_or_else(|| "what the statement does".into());
+                let hint = "a system reaches the rows of its own file only";
+                sound(self.error(Kind::Internal, &format!("{what} is refused; {hint}")))
+            }
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed => {
                 let waited = duration::format(self.place.config.busy_timeout);
                 let what = format!("another program keeps `{file}` locked; waited {waited} (`busy_timeout`)");
@@ -139,11 +147,6 @@ impl Place<'_> {
             }
             ErrorCode::TooBig => {
                 sound(self.error(Kind::Invalid, "a value or a row is too large for this connector (100MB)"))
-            }
-            ErrorCode::AuthorizationForStatementDenied => {
-                let what = refusal.unwrap_or_else(|| "what the statement does".into());
-                let hint = "a system reaches the rows of its own file only";
-                sound(self.error(Kind::Internal, &format!("{what} is refused; {hint}")))
             }
             ErrorCode::ReadOnly => {
                 let what = format!("the file `{file}` cannot be written; check its permissions");

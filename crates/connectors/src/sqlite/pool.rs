@@ -8,7 +8,10 @@ use std::{
     time::Instant,
 };
 
-use renkei_core::{Error, Kind, Reply, Result, call::Attempt};
+use renkei_core::{
+    Error, Kind, Reply, Result,
+    call::{Attempt, Listener},
+};
 use tokio::sync::oneshot;
 
 use super::{
@@ -24,6 +27,8 @@ pub(super) struct Job {
     pub(super) work: Work,
     pub(super) deadline: Instant,
     pub(super) attempt: Arc<Attempt>,
+    /// Hears how far a transaction is.
+    pub(super) listener: Option<Arc<dyn Listener>>,
 }
 
 /// Threads with a connection each. They end with the pool.

@@ -106,6 +106,9 @@ impl Session<'_> {
         for (step, rendered) in plan.statements.iter().zip(rendered) {
             done.push(self.statement(step, rendered)?);
             self.check_stop()?;
+            if let (true, Some(listener)) = (plan.transaction, &job.listener) {
+                listener.note(&plan.progress(done.len()));
+            }
         }
         if plan.writes || plan.transaction {
             self.batch(Phase::Commit, "commit")?;

@@ -15,6 +15,8 @@ use renkei_core::{
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use crate::sql::Rules;
+
 /// JSON as a tree of the config. Each text is where it would be if the file held nothing else.
 fn node(value: &Value) -> Node {
     let kind = match value {
@@ -63,6 +65,20 @@ fn prepare(system: &dyn System, text: &str) -> Result<PreparedOp, Vec<String>> {
         assert!(d.has_errors(), "refused without a word: {text}");
     }
     if d.has_errors() { Err(texts(&d)) } else { Ok(prepared.expect("an operation without errors")) }
+}
+
+/// As [`prepare`], without what only the text of a statement for SQLite tells.
+fn unseen(text: &str) -> PreparedOp {
+    let rules = Rules {
+        dialect: &crate::sql::dialect::POSTGRES,
+        system: &"shop".into(),
+        read_only: false,
+        max_rows: 1000,
+        effect: super::operation::effect,
+    };
+    let mut d = Diagnostics::default();
+    let prepared = crate::sql::operation::prepare(&rules, &op(text), &Names::default(), &mut d);
+    prepared.unwrap_or_else(|| panic!("{text}: {:?}", texts(&d)))
 }
 
 fn request(op: PreparedOp, input: &str) -> Request {

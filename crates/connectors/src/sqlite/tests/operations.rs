@@ -1,6 +1,8 @@
 //! What an operation may be, offline and when it runs.
 
-use renkei_core::{Applied, Effect, Kind};
+use std::sync::{Arc, Mutex};
+
+use renkei_core::{Applied, CallContext, Effect, Kind, call::Listener};
 
 use super::{PRODUCTS, Shop, json, prepare, read_system};
 
@@ -185,6 +187,32 @@ async fn a_transaction_is_all_or_nothing() {
     assert_eq!((error.kind(), error.was_applied()), (Kind::Conflict, Applied::No), "{error:?}");
     assert_eq!(shop.get("select count(*) as n from items", "{}").await, r#"[{"n":0}]"#);
     assert_eq!(count().await, r#"[{"n":4}]"#);
+}
+
+/// Whoever waits hears of each statement of a transaction.
+#[tokio::test]
+async fn a_transaction_tells_how_far_it_is() {
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<String>>);
+    impl Listener for Heard {
+        fn note(&self, note: &str) {
+            self.0.lock().unwrap().push(note.to_owned());
+        }
+    }
+    let shop = Shop::new(PRODUCTS, "").await;
+    let heard = |op: &'static str, input: &'static str| {
+        let (request, call, heard) = (shop.request(op, input), shop.call(), Arc::new(Heard::default()));
+        async move {
+            let cx = CallContext { listener: Some(heard.clone()), ..super::context() };
+            let done = call.call(&cx, &request).await.is_ok();
+            (done, heard.0.lock().unwrap().join(", "))
+        }
+    };
+    let op = r#"{"transaction": ["select 1", "update products set price = ${.p}", "select 2"]}"#;
+    let all = "statement 1 of 3 is done, statement 2 of 3 is done, statement 3 of 3 is done";
+    assert_eq!(heard(op, r#"{"p": 1}"#).await, (true, all.to_owned()));
+    assert_eq!(heard(op, r#"{"p": -1}"#).await, (false, "statement 1 of 3 is done".to_owned()));
+    assert_eq!(heard("select 1", "{}").await, (true, String::new()));
 }
 
 #[test]

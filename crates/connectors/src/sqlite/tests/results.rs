@@ -76,11 +76,11 @@ async fn bytes_are_cut_with_a_notice() {
 #[tokio::test]
 async fn two_columns_of_one_name_are_refused() {
     let shop = Shop::new(super::PRODUCTS, "").await;
-    let error = shop.fails("select a.id, b.id from products a join products b on a.id = b.id", "{}").await;
+    let error = shop.fails("select a.*, b.* from products a join products b on a.id = b.id", "{}").await;
     assert_eq!(error.kind(), Kind::Internal);
     assert!(error.public().contains("named `id`") && error.public().contains("`as`"), "{error}");
     // Before anything happened.
-    let error = shop.fails("update products set price = 1 returning id, id", "{}").await;
+    let error = shop.fails("update products set price = 1 returning *, id", "{}").await;
     assert!(error.public().contains("named `id`"), "{error}");
     assert_eq!(shop.get("select count(*) as n from products where price = 1", "{}").await, r#"[{"n":0}]"#);
 }

@@ -2,9 +2,9 @@
 
 use renkei_core::{Kind, Value};
 
-use super::{PRODUCTS, Shop, prepare};
+use super::{PRODUCTS, Shop, prepare, unseen};
 
-/// Beyond what `prepare` refuses by its first word: the authorizer sees through every spelling.
+/// Whatever the text of a statement hides: the authorizer sees through every spelling.
 #[tokio::test]
 async fn the_authorizer_refuses_what_reaches_beyond() {
     for more in ["", r#""read_only": true"#] {
@@ -22,7 +22,8 @@ async fn the_authorizer_refuses_what_reaches_beyond() {
             ("explain query plan attach 'evil.db' as evil", "attach"),
             ("explain pragma user_version = 7", "pragma"),
         ] {
-            let error = shop.fails(sql, "{}").await;
+            let request = super::request(unseen(sql), "{}");
+            let error = shop.call().call(&super::context(), &request).await.expect_err(sql);
             assert_eq!(error.kind(), Kind::Internal, "{sql}: {error}");
             assert!(error.public().to_lowercase().contains(named), "{sql}: {error}");
         }
@@ -94,6 +95,35 @@ fn tricks_with_the_text_are_refused_at_start() {
     }
 }
 
+/// What the text tells is refused before anything runs.
+#[test]
+fn forbidden_names_are_refused_at_start() {
+    let system = Shop::system("");
+    for (sql, name, why) in [
+        ("select * from pragma_table_info('products')", "pragma_table_info", "reaches beyond the rows"),
+        ("select * from PRAGMA_database_list", "pragma_database_list", "reaches beyond the rows"),
+        ("select * from products join pragma_user_version", "pragma_user_version", "reaches beyond"),
+        ("select * from \"pragma_table_list\"", "pragma_table_list", "reaches beyond the rows"),
+        ("select * from main.[pragma_user_version]()", "pragma_user_version", "reaches beyond the rows"),
+        ("select load_extension('evil.so')", "load_extension", "would load code"),
+        ("select Load_Extension ('evil.so')", "load_extension", "would load code"),
+        ("update products set name = load_extension(${.x})", "load_extension", "would load code"),
+        ("select \"fts3_tokenizer\"('simple')", "fts3_tokenizer", "would load code"),
+    ] {
+        let wrong = prepare(&*system, sql).expect_err(sql);
+        let [wrong] = &wrong[..] else { panic!("{sql}: {wrong:?}") };
+        assert!(wrong.starts_with(&format!("`{name}` is refused: it ")) && wrong.contains(why), "{wrong}");
+    }
+    // A column may have any name, and a text may say anything.
+    for sql in [
+        "select * from pragma_notes",
+        "select pragma_notes, 'load_extension(1)' as x from t",
+        "select t.load_extension from t",
+    ] {
+        assert!(prepare(&*system, sql).is_ok(), "{sql}");
+    }
+}
+
 /// A statement that begins like a read and is none, and one that hides in the schema.
 #[tokio::test]
 async fn the_schema_cannot_smuggle() {
@@ -112,6 +142,15 @@ async fn the_schema_cannot_smuggle() {
         assert_eq!(error.kind(), Kind::Internal, "{sql}: {error}");
     }
     assert_eq!(shop.get("select count(*) as n from products", "{}").await, r#"[{"n":3}]"#);
+    // A connection that has read the tables before they changed compiles the statement again.
+    let shop = Shop::new(PRODUCTS, r#""connections": 1"#).await;
+    let insert = "insert into products (sku) values (${.sku})";
+    shop.get(insert, r#"{"sku": "y"}"#).await;
+    let trigger = "create trigger evil after insert on products begin select load_extension('evil.so'); end;";
+    shop.direct().execute_batch(trigger).unwrap();
+    let error = shop.fails(insert, r#"{"sku": "z"}"#).await;
+    assert_eq!(error.kind(), Kind::Internal, "{error}");
+    assert!(error.public().contains("the function `load_extension` is refused"), "{error}");
     // The schema table itself cannot be written.
     let error = shop.fails("update sqlite_schema set sql = 'x'", "{}").await;
     assert_eq!(error.kind(), Kind::Internal, "{error}");
