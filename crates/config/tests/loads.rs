@@ -57,14 +57,57 @@ fn the_editors_schema_takes_the_shop_and_refuses_slips() {
     ] {
         assert!(!validator.is_valid(&value(text)), "{text}");
     }
-    let templates =
-        "server: { limits: { sessions: '${env.N | tonumber}' }, auth: { anonymous: '${env.A}' } }";
-    assert!(validator.is_valid(&value(templates)));
+    // Where the environment is in reach a template may stand for any value, and nowhere else.
+    for (templates, valid) in [
+        ("server: { limits: { sessions: '${env.N | tonumber}' }, auth: { anonymous: '${env.A}' } }", true),
+        (
+            "server: { listen: '${env.L}', public_url: '${env.U}', limits: { tool_timeout: '${env.T}' } }",
+            true,
+        ),
+        (
+            "systems: { a: { http: { base_url: '${env.U}', private: '${env.P}', max_body: '${env.M}' }, timeout: '${env.T}' } }",
+            true,
+        ),
+        ("systems: { a: { sqlite: { path: '${env.F}', max_rows: '${env.N | tonumber}' } } }", true),
+        ("tools: { a: { description: x, timeout: 5s, call: { c: GET / } } }", true),
+        ("tools: { a: { description: x, timeout: '${env.T}', call: { c: GET / } } }", false),
+        ("tools: { a: { description: x, annotations: { read_only: '${.x}' }, call: { c: GET / } } }", false),
+    ] {
+        assert_eq!(validator.is_valid(&value(templates)), valid, "{templates}");
+    }
+}
+
+#[test]
+fn the_editors_schema_knows_operations() {
+    let schema = serde_json::Value::from(&schema(&kinds()));
+    let validator = jsonschema::draft202012::options().build(&schema).unwrap();
+    for (operation, valid) in [
+        ("select 1", true),
+        ("{ sql: select 1, one: true, reject_when: '${$result.a}' }", true),
+        ("{ transaction: [select 1, { sql: select 2, one: true, max_rows: 3 }] }", true),
+        ("{ sql: [select 1] }", false),
+        ("{ sql: { sql: select 1 } }", false),
+        ("{ transaction: select 1 }", false),
+        ("{ transaction: [[select 1]] }", false),
+        ("{ transaction: [{ sql: select 2, on: true }] }", false),
+        ("{ transaction: [{ one: true }] }", false),
+        ("{ sql: select 1, reject_when: true }", false),
+        ("{ get: /a, reject_when: '${$result.a}' }", true),
+        ("{ get: /a, reject_whn: '${$result.a}' }", false),
+    ] {
+        let text = format!("tools: {{ a: {{ description: x, call: {{ c: {operation} }} }} }}");
+        let mut d = Diagnostics::default();
+        let config = serde_json::Value::from(&yaml::read(0, &text, &mut d).unwrap().to_value());
+        assert_eq!(validator.is_valid(&config), valid, "{text}");
+    }
 }
 
 #[test]
 fn there_is_a_page_for_every_part() {
     let pages = reference(&kinds());
+    for (name, text) in pages.iter().filter(|(name, _)| matches!(&**name, "http.md" | "sqlite.md")) {
+        assert!(text.contains("| `reject_when` | text |"), "{name}");
+    }
     let names: Vec<&str> = pages.iter().map(|(name, _)| &**name).collect();
     assert_eq!(names, ["server.md", "actions.md", "tools.md", "systems.md", "http.md", "sqlite.md"]);
     for (name, text) in &pages {

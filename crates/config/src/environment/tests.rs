@@ -60,6 +60,9 @@ fn values_are_put_in() {
     );
     assert_eq!(good("'${file[\"token\"]}'"), r#""s3cret""#);
     assert_eq!(good("'${env.NONE // \"fallback\"}'"), r#""fallback""#);
+    // Quotation marks of jq stand in the single quotes of YAML as they are; YAML's own is doubled.
+    assert_eq!(good("{ a: '${env.NONE // \"it''s # b: }\"}' }"), r#"{"a":"it's # b: }"}"#);
+    assert_eq!(good("'${env.NONE // \"a\\\"X\"}'"), r#""a\"X""#);
     assert_eq!(good("'${file[\"none\"] // env.NONE // env.HOST}'"), r#""crm.example.com""#);
     assert_eq!(good("'${env.PORT | tonumber}'"), "8080");
     assert_eq!(good("'${env.EMPTY}'"), r#""""#);
