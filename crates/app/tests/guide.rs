@@ -11,6 +11,7 @@ const SYSTEMS: &str = "
   bank: { http: { base_url: 'https://bank.example.com' } }
   catalogue: { sqlite: { path: catalogue.db } }
   orders: { sqlite: { path: orders.db } }
+  documents: { files: { root: documents } }
 ";
 
 /// A whole config around an example.
@@ -94,4 +95,40 @@ fn the_shop_passes_the_check() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The example is copied, because it writes notes.
+#[test]
+fn the_files_example_works() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/files");
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["renkei.yaml", "documents/welcome.md", "documents/policies/returns.md"] {
+        let copy = folder.path().join(file);
+        fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        fs::copy(root.join(file), copy).unwrap();
+    }
+    let run = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_renkei"));
+        let output = command.args(words).current_dir(folder.path()).output().unwrap();
+        let said = [output.stdout, output.stderr].map(|said| String::from_utf8(said).unwrap()).concat();
+        (output.status.success(), said)
+    };
+    let (passes, said) = run(&["check"]);
+    assert!(passes, "{said}");
+    for (words, succeeds, text) in [
+        (&["call", "find_documents", "glob=**/*.md"][..], true, "policies/returns.md"),
+        (&["call", "read_document", "path=policies/returns.md"], true, "within 30 days"),
+        (&["call", "read_document", "path=../renkei.yaml"], false, "nothing was touched"),
+        (&["call", "write_note", "name=a", "text=hello"], true, "a.md"),
+        (&["call", "write_note", "name=a", "text=again"], false, "is there already"),
+        (&["call", "read_note", "name=a"], true, "hello"),
+        (&["call", "add_to_journal", "day=2026-11-23", "line=rain"], true, "journal/2026-11-23.md"),
+        (&["call", "delete_note", "name=a"], true, "a.md"),
+    ] {
+        let (success, said) = run(words);
+        assert_eq!(success, succeeds, "{words:?}: {said}");
+        assert!(said.contains(text), "{words:?}: {said}");
+    }
+    let journal = fs::read_to_string(folder.path().join("notes/journal/2026-11-23.md")).unwrap();
+    assert_eq!(journal, "- rain\n");
 }

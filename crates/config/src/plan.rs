@@ -72,10 +72,8 @@ pub struct Loaded {
 }
 
 /// Systems of later versions.
-const LATER_CONNECTORS: [&str; 13] = [
-    "amqp", "files", "graphql", "grpc", "kafka", "mcp", "mqtt", "mysql", "nats", "postgres", "rabbitmq",
-    "redis", "s3",
-];
+const LATER_CONNECTORS: [&str; 11] =
+    ["amqp", "graphql", "grpc", "kafka", "mcp", "mqtt", "mysql", "nats", "postgres", "rabbitmq", "redis"];
 /// Layers of later versions.
 const LATER_LAYERS: [&str; 3] = ["breaker", "cache", "limit"];
 

@@ -3,11 +3,14 @@
 //! `config` reads what stands under the kind's key, `prepare` takes an operation apart offline, `call`
 //! translates, sends and translates back, `error` says what a failure means. No retry, sleep or store here.
 
+pub mod files;
 pub mod http;
 pub mod sql;
 pub mod sqlite;
 
+mod slots;
+
 use renkei_core::ConnectorKind;
 
 /// All kinds of systems, in the order of the reference.
-pub static CONNECTORS: &[&dyn ConnectorKind] = &[&http::Http, &sqlite::Sqlite];
+pub static CONNECTORS: &[&dyn ConnectorKind] = &[&http::Http, &sqlite::Sqlite, &files::Files];

@@ -10,10 +10,11 @@ use renkei_core::{
 use renkei_derive::FromNode;
 
 use super::{
-    prepare::{Slot, Slots, flat},
+    prepare::flat,
     target::{Style, pairs},
     wire,
 };
+use crate::slots::{Slot, Slots};
 
 /// What the request carries.
 #[derive(Debug)]

@@ -1,19 +1,15 @@
 //! One request and its answer.
 
-use std::{
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use renkei_core::{Call, CallContext, Error, Reply, Request, Result, call::Attempt};
+use renkei_core::{Call, CallContext, Error, Reply, Request, Result};
 use url::Url;
 
 use super::{
+    client::SentBody,
     config::{Config, Credentials},
     error::Place,
     guard, mask,
@@ -205,38 +201,4 @@ fn default_headers(cx: &CallContext, plan: &Plan) -> HeaderMap {
         }
     }
     headers
-}
-
-/// A body that notes when the client begins to send.
-///
-/// The client looks at the body when it has a connection and is about to write the head; a request
-/// whose connection fails never comes so far. That tells "not applied" from "unknown".
-#[derive(Debug)]
-struct SentBody {
-    bytes: Bytes,
-    attempt: Arc<Attempt>,
-}
-
-impl http_body::Body for SentBody {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
-        self.attempt.mark_sent();
-        let bytes = std::mem::take(&mut self.bytes);
-        Poll::Ready((!bytes.is_empty()).then(|| Ok(http_body::Frame::data(bytes))))
-    }
-
-    /// Asked first, for empty bodies, too: their frames are never polled.
-    fn is_end_stream(&self) -> bool {
-        self.attempt.mark_sent();
-        self.bytes.is_empty()
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        http_body::SizeHint::with_exact(self.bytes.len() as u64)
-    }
 }

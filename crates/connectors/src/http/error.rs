@@ -188,7 +188,7 @@ fn meaning(status: u16) -> (Kind, Retry, Applied) {
 }
 
 /// `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3). A date in the past is "now".
-fn retry_after(headers: &HeaderMap, now: jiff::Timestamp) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap, now: jiff::Timestamp) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u32>() {
         return Some(Duration::from_secs(seconds.into()));
@@ -270,12 +270,12 @@ fn tidy(mut out: String) -> String {
 }
 
 /// At most `max` bytes, whole letters.
-fn cut(text: &str, max: usize) -> &str {
+pub(crate) fn cut(text: &str, max: usize) -> &str {
     if text.len() <= max { text } else { &text[..text.floor_char_boundary(max)] }
 }
 
 /// The first error of type `T` among the causes.
-fn cause<T: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&T> {
+pub(crate) fn cause<T: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&T> {
     causes(error).find_map(|error| error.downcast_ref())
 }
 
@@ -291,7 +291,7 @@ fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Erro
     })
 }
 
-fn chain(error: &reqwest::Error) -> String {
+pub(crate) fn chain(error: &reqwest::Error) -> String {
     let mut texts: Vec<String> = causes(error).map(ToString::to_string).collect();
     texts.dedup();
     if texts.is_empty() { "no more is known".to_owned() } else { texts.join(": ") }

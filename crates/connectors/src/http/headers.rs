@@ -3,11 +3,8 @@
 use http::{HeaderName, header};
 use renkei_core::{Diagnostic, Diagnostics, Entry, Node, template::Names};
 
-use super::{
-    config::Config,
-    prepare::{Slot, Slots, flat},
-    wire,
-};
+use super::{config::Config, prepare::flat, wire};
+use crate::slots::{Slot, Slots};
 
 #[derive(Debug)]
 pub(super) struct Header {

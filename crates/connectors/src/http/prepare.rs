@@ -19,6 +19,7 @@ use super::{
     target::{Style, Target},
     wire,
 };
+use crate::slots::{Slot, Slots};
 
 /// One operation of an HTTP system. In short `GET /customers/${.id}`; in long a mapping with the
 /// method as key and the path as its value.
@@ -180,38 +181,6 @@ impl Plan {
                 request.op.system
             ))
         })
-    }
-}
-
-/// The index of a value in the parameters of a request.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Slot(usize);
-
-/// The templates of an operation, each with its place for messages.
-#[derive(Debug, Default)]
-pub(super) struct Slots {
-    trees: Vec<Tree>,
-    places: Vec<String>,
-}
-
-impl Slots {
-    pub(super) fn add(&mut self, tree: Tree, place: impl Into<String>) -> Slot {
-        self.trees.push(tree);
-        self.places.push(place.into());
-        Slot(self.places.len() - 1)
-    }
-
-    /// Such as `` `${.id}` in the path ``.
-    pub(super) fn place(&self, slot: Slot) -> &str {
-        &self.places[slot.0]
-    }
-
-    /// The rendered value; nothing when it is absent.
-    pub(super) fn value<'p>(&self, slot: Slot, params: &'p [Option<Value>]) -> Result<Option<&'p Value>> {
-        match params.get(slot.0) {
-            Some(value) => Ok(value.as_ref()),
-            None => Err(Error::internal(format!("{} was not rendered", self.place(slot)))),
-        }
     }
 }
 

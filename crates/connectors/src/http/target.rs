@@ -8,10 +8,8 @@ use renkei_core::{
     template::{Names, Piece},
 };
 
-use super::{
-    prepare::{Slot, Slots},
-    wire,
-};
+use super::wire;
+use crate::slots::{Slot, Slots};
 
 /// A path in parts, with its query.
 #[derive(Debug, Default)]

@@ -31,7 +31,7 @@ impl Subject for Http {
     }
 
     fn capabilities(&self) -> &'static [Capability] {
-        &[Capability::Secret]
+        &[Capability::Secret, Capability::Slow]
     }
 
     fn op(&self, ask: Ask) -> Option<Value> {

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "whatever fails here fails the trial")]
 
+mod files;
 mod http;
 mod sqlite;
 mod subject;
@@ -13,4 +14,5 @@ mod trials;
 use subject::Subject;
 
 /// Every connector.
-static SUBJECTS: &[&dyn Subject] = &[&http::Http, &sqlite::Sqlite];
+static SUBJECTS: &[&dyn Subject] =
+    &[&http::Http, &sqlite::Sqlite, &files::Files::Folder, &files::Files::S3, &files::Files::Webdav];

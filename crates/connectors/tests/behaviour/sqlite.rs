@@ -16,7 +16,7 @@ impl Subject for Sqlite {
     }
 
     fn capabilities(&self) -> &'static [Capability] {
-        &[]
+        &[Capability::Slow]
     }
 
     fn op(&self, ask: Ask) -> Option<Value> {

@@ -36,6 +36,8 @@ pub(crate) enum Ask {
 pub(crate) enum Capability {
     /// The config holds a secret that goes to the system.
     Secret,
+    /// It has an operation that takes as long as one likes.
+    Slow,
 }
 
 /// A connector under test.
@@ -53,6 +55,11 @@ pub(crate) trait Subject: Send + Sync {
 
     /// Starts a system without items.
     async fn start(&self, size: Size) -> Started;
+
+    /// All items, where a list gives something else.
+    async fn all(&self, running: &Running) -> Value {
+        running.get(Ask::List, &Value::object()).await
+    }
 }
 
 /// How much of a result the system gives.
@@ -118,6 +125,11 @@ impl Running {
     pub(crate) async fn get(&self, ask: Ask, input: &Value) -> Value {
         let reply = self.ask(ask, input).await;
         reply.unwrap_or_else(|error| panic!("{ask:?}: {error} {error:?}")).value.into_value()
+    }
+
+    /// All items, by id.
+    pub(crate) async fn all(&self) -> Value {
+        self.subject.all(self).await
     }
 
     pub(crate) async fn fails(&self, ask: Ask, input: &Value) -> Error {

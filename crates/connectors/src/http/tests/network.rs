@@ -8,7 +8,8 @@ use url::Url;
 
 use super::{
     super::{
-        HttpCall, client,
+        HttpCall,
+        client::{Tls, client},
         guard::{GuardedResolver, check_host, not_public},
     },
     Stub, call_with, context, json, prepare, read_system, request, value,
@@ -398,7 +399,7 @@ async fn a_hop_to_an_address_inside_opens_no_connection() {
     let system = read_system(&format!(r#"{{"base_url": "http://upstream.test:{port}", "redirects": 3}}"#));
     let resolver = GuardedResolver::new(Stub::new([("127.0.0.1", "upstream.test")]), true);
     let timeout = Duration::from_secs(5);
-    let client = client("shop", &system.config, resolver, timeout).unwrap();
+    let client = client("shop", Tls::IfPossible, resolver, timeout).unwrap();
     let call = HttpCall { config: system.config.clone(), client, connect_timeout: timeout };
     let request = request(prepare(&system, "GET /a"), value("{}")).unwrap();
     let error = call.call(&context(), &request).await.unwrap_err();

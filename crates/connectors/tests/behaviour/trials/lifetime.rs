@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use renkei_core::{CallContext, Principal};
 use tokio::time::{Instant, timeout};
 
-use crate::subject::{Ask, Running, Size, context, id, item, patiently, subjects};
+use crate::subject::{Ask, Capability, Running, Size, context, id, item, patiently, subjects};
 
 /// Dropping the future reaches the system and frees what the call held.
 #[tokio::test]
 async fn a_dropped_call_frees_what_it_held() {
-    for subject in subjects(&[]) {
+    for subject in subjects(&[Capability::Slow]) {
         let items = Running::start(subject, Size::Default).await;
         items.ask(Ask::Put, &item(1, "a", 1)).await.unwrap();
         for _ in 0..3 {
@@ -24,7 +24,7 @@ async fn a_dropped_call_frees_what_it_held() {
 /// A deadline in the middle: whoever watches from outside knows that the request went out.
 #[tokio::test]
 async fn a_deadline_in_the_middle_finds_the_call_sent() {
-    for subject in subjects(&[]) {
+    for subject in subjects(&[Capability::Slow]) {
         let items = Running::start(subject, Size::Default).await;
         let cx =
             CallContext::new(Instant::now() + Duration::from_secs(3600), Arc::new(Principal::anonymous()));

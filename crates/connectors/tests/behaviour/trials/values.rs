@@ -27,7 +27,7 @@ async fn an_item_is_read_as_it_was_written() {
             // Exact digits, too.
             assert_eq!(back.to_json(), item.to_json(), "{}", subject.kind().name());
         }
-        let list = items.get(Ask::List, &Value::object()).await;
+        let list = items.all().await;
         assert_eq!(list.as_array().map(<[_]>::len), Some(5));
     }
 }
@@ -57,7 +57,7 @@ async fn no_text_injects() {
             let item = item(2, text, 1);
             items.ask(Ask::Put, &item).await.unwrap();
             assert_eq!(items.get(Ask::Get, &id(2)).await, item, "{}", subject.kind().name());
-            let all = items.get(Ask::List, &Value::object()).await;
+            let all = items.all().await;
             assert_eq!(all, vec![bystander.clone(), item].into(), "{}: {text}", subject.kind().name());
         }
     }

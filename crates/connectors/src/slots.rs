@@ -1,0 +1,35 @@
+//! The values of an operation: each template has a slot, and a place for messages.
+
+use renkei_core::{Error, Result, Tree, Value};
+
+/// The index of a value in the parameters of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slot(usize);
+
+/// The templates of an operation, each with its place for messages.
+#[derive(Debug, Default)]
+pub(crate) struct Slots {
+    pub(crate) trees: Vec<Tree>,
+    places: Vec<String>,
+}
+
+impl Slots {
+    pub(crate) fn add(&mut self, tree: Tree, place: impl Into<String>) -> Slot {
+        self.trees.push(tree);
+        self.places.push(place.into());
+        Slot(self.places.len() - 1)
+    }
+
+    /// Such as `` `${.id}` in the path ``.
+    pub(crate) fn place(&self, slot: Slot) -> &str {
+        &self.places[slot.0]
+    }
+
+    /// The rendered value; nothing when it is absent.
+    pub(crate) fn value<'p>(&self, slot: Slot, params: &'p [Option<Value>]) -> Result<Option<&'p Value>> {
+        match params.get(slot.0) {
+            Some(value) => Ok(value.as_ref()),
+            None => Err(Error::internal(format!("{} was not rendered", self.place(slot)))),
+        }
+    }
+}
