@@ -3,8 +3,15 @@
 import assert from 'node:assert/strict';
 
 export const { RENKEI_URL: url, RENKEI_BINARY: binary, RENKEI_CONFIG: config, UPSTREAM: upstream } = process.env;
-export const tools = ['get_item', 'list_colours', 'add', 'picture', 'refused', 'broken', 'steps', 'wait'];
+export const tools = ['get_item', 'list_colours', 'add', 'picture', 'refused', 'broken', 'steps', 'long_list', 'wait'];
 export const lamp = { id: 1, name: 'lamp', price: 12.5 };
+export const resources = ['shop://motto', 'shop://dot', 'shop://colours/red', 'shop://colours/sea%20green'];
+export const templates = ['shop://colours/{name}', 'shop://items/{id}'];
+export const read = [
+  ['shop://motto', 'text/plain', 'A lamp for every desk.'],
+  ['shop://dot', 'image/png', 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=='],
+  ['shop://colours/sea%20green', 'application/json', '{"name":"sea green","light":60}'],
+];
 
 // No single step may take longer; the stand-in itself waits at most ten seconds.
 const LIMIT_MILLISECONDS = 30_000;
@@ -96,6 +103,37 @@ export async function suite(label, client, call) {
     await call({ name: 'steps', arguments: {} }, { onprogress: (report) => reports.push(report.progress) });
     assert.ok(reports.length >= 2, `reports: ${reports}`);
     assert.deepEqual(reports, reports.toSorted((a, b) => a - b));
+  });
+  await test(`${label}: lists and reads resources`, async () => {
+    const listed = (await client.listResources()).resources;
+    assert.deepEqual(listed.map((resource) => resource.uri), resources);
+    const { resourceTemplates } = await client.listResourceTemplates();
+    assert.deepEqual(resourceTemplates.map((template) => template.uriTemplate), templates);
+    for (const [uri, mimeType, content] of read) {
+      const [part] = (await client.readResource({ uri })).contents;
+      assert.deepEqual([part.uri, part.mimeType, part.text ?? part.blob], [uri, mimeType, content]);
+    }
+    await assert.rejects(client.readResource({ uri: 'shop://colours/blue' }), (error) => {
+      assert.ok([-32002, -32602].includes(error.code), String(error.code));
+      return true;
+    });
+  });
+  await test(`${label}: fills in and completes prompts`, async () => {
+    const [prompt] = (await client.listPrompts()).prompts;
+    assert.deepEqual(prompt.arguments.map(({ name, required }) => [name, required]), [['id', true], ['tone', false]]);
+    const { messages } = await client.getPrompt({ name: 'describe_item', arguments: { id: '1', tone: 'playful' } });
+    assert.deepEqual(messages.map((message) => message.role), ['user', 'user', 'assistant']);
+    assert.equal(messages[0].content.text, 'Write a playful text about the lamp.');
+    const ref = { type: 'ref/prompt', name: 'describe_item' };
+    const { completion } = await client.complete({ ref, argument: { name: 'id', value: '1' } });
+    assert.deepEqual(completion.values, ['1', '12']);
+    const colour = { type: 'ref/resource', uri: templates[0] };
+    const found = await client.complete({ ref: colour, argument: { name: 'name', value: 'r' } });
+    assert.deepEqual(found.completion.values, ['red', 'rose']);
+    await assert.rejects(client.getPrompt({ name: 'describe_item', arguments: {} }), (error) => {
+      assert.equal(error.code, -32602);
+      return true;
+    });
   });
   await test(`${label}: a cancelled call frees the upstream request`, async () => {
     const id = label.replaceAll(/\W+/g, '-');

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { binary, config, done, lamp, test, tools, upstream, url } from './node_common.mjs';
+import { binary, config, done, lamp, resources, test, tools, upstream, url } from './node_common.mjs';
 
 const manifest = createRequire(import.meta.url).resolve('@modelcontextprotocol/inspector/package.json');
 const bin = createRequire(import.meta.url)(manifest).bin;
@@ -43,6 +43,17 @@ for (const [transport, target] of Object.entries(targets)) {
     await test(`${label}: shows a tool error`, async () => {
       const { stdout } = await run('--method', 'tools/call', '--tool-name', 'broken');
       assert.equal(JSON.parse(stdout).isError, true);
+    });
+    await test(`${label}: lists and reads resources, and fills in a prompt`, async () => {
+      const listed = await run('--method', 'resources/list');
+      assert.equal(listed.code, 0, listed.stderr);
+      assert.deepEqual(JSON.parse(listed.stdout).resources.map((resource) => resource.uri), resources);
+      const motto = await run('--method', 'resources/read', '--uri', 'shop://motto');
+      assert.equal(motto.code, 0, motto.stderr);
+      assert.equal(JSON.parse(motto.stdout).contents[0].text, 'A lamp for every desk.');
+      const prompt = await run('--method', 'prompts/get', '--prompt-name', 'describe_item', '--prompt-args', 'id=1');
+      assert.equal(prompt.code, 0, prompt.stderr);
+      assert.equal(JSON.parse(prompt.stdout).messages[0].content.text, 'Write a plain text about the lamp.');
     });
   }
 }

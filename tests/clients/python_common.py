@@ -12,7 +12,15 @@ URL = os.environ["RENKEI_URL"]
 BINARY = os.environ["RENKEI_BINARY"]
 CONFIG = os.environ["RENKEI_CONFIG"]
 
-TOOLS = ["get_item", "list_colours", "add", "picture", "refused", "broken", "steps", "wait"]
+TOOLS = ["get_item", "list_colours", "add", "picture", "refused", "broken", "steps", "long_list", "wait"]
+RESOURCES = ["shop://motto", "shop://dot", "shop://colours/red", "shop://colours/sea%20green"]
+TEMPLATES = ["shop://colours/{name}", "shop://items/{id}"]
+DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
+READ = [
+    ("shop://motto", "text/plain", "A lamp for every desk."),
+    ("shop://dot", "image/png", DOT),
+    ("shop://colours/sea%20green", "application/json", '{"name":"sea green","light":60}'),
+]
 LAMP = {"id": 1, "name": "lamp", "price": 12.5}
 
 # No single step may take longer; the stand-in itself waits at most ten seconds.

@@ -8,7 +8,11 @@ from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
 from fastmcp.exceptions import ToolError
 
-from python_common import BINARY, CONFIG, LAMP, TOOLS, URL, case, done, fail, hanging, holds, same
+from mcp.types import PromptReference
+
+from python_common import (
+    BINARY, CONFIG, LAMP, READ, RESOURCES, TEMPLATES, TOOLS, URL, case, done, fail, hanging, holds, same,
+)
 
 ERAS = {"legacy": "2025-11-25", "auto": "2026-07-28"}
 
@@ -75,6 +79,21 @@ async def suite(client, label):
         call.cancel()
         same(await hanging(call_id, "left"), True)
 
+    async def resources():
+        same([str(resource.uri) for resource in await client.list_resources()], RESOURCES)
+        same([template.uri_template for template in await client.list_resource_templates()], TEMPLATES)
+        for uri, kind, content in READ:
+            [part] = await client.read_resource(uri)
+            same((part.mime_type, part.text if hasattr(part, "text") else part.blob), (kind, content))
+
+    async def prompts():
+        same([prompt.name for prompt in await client.list_prompts()], ["describe_item"])
+        # FastMCP sends every argument as a text.
+        messages = (await client.get_prompt("describe_item", {"id": 1, "tone": "playful"})).messages
+        same(messages[0].content.text, "Write a playful text about the lamp.")
+        prompt = PromptReference(type="ref/prompt", name="describe_item")
+        same((await client.complete(prompt, {"name": "id", "value": "1"})).values, ["1", "12"])
+
     for name, test in {
         "speaks the expected revision": protocol,
         "lists the tools in order": lists,
@@ -84,6 +103,8 @@ async def suite(client, label):
         "an upstream error is a tool error with status and body": upstream_error,
         "an unknown tool is refused by name": unknown,
         "progress is reported, in order": progress,
+        "lists and reads resources": resources,
+        "fills in and completes prompts": prompts,
         "a cancelled call frees the upstream request": cancelled,
     }.items():
         await case(f"{label}: {name}", test)

@@ -1,12 +1,16 @@
 """The official Python SDK's client: three ways to negotiate, over HTTP and stdio."""
 
 import asyncio
+import json
 import os
 import traceback
 
 from mcp import Client, MCPError, StdioServerParameters
+from mcp.types import PromptReference, ResourceTemplateReference
 
-from python_common import BINARY, CONFIG, LAMP, TOOLS, URL, case, done, fail, hanging, holds, same
+from python_common import (
+    BINARY, CONFIG, LAMP, READ, RESOURCES, TEMPLATES, TOOLS, URL, case, done, fail, hanging, holds, same,
+)
 
 ERAS = {"legacy": "2025-11-25", "auto": "2026-07-28", "2026-07-28": "2026-07-28"}
 
@@ -113,6 +117,76 @@ async def suite(client, label):
         # The connection outlives the call.
         same((await client.call_tool("add", {"a": 1})).structured_content, {"sum": 2})
 
+    async def resources():
+        listed = (await client.list_resources()).resources
+        same([resource.uri for resource in listed], RESOURCES)
+        same(listed[0].annotations.priority, 0.8)
+        same(listed[2].title, "The colour red")
+        templates = (await client.list_resource_templates()).resource_templates
+        same([template.uri_template for template in templates], TEMPLATES)
+
+    async def reads():
+        for uri, kind, content in READ:
+            contents = (await client.read_resource(uri)).contents
+            same([str(part.uri) for part in contents], [uri])
+            same(contents[0].mime_type, kind)
+            same(contents[0].text if hasattr(contents[0], "text") else contents[0].blob, content)
+
+    async def unknown_resource():
+        for uri in ["shop://nothing", "shop://colours/blue", "shop://items/7"]:
+            try:
+                await client.read_resource(uri)
+            except MCPError as error:
+                same(error.error.code, -32002 if client.protocol_version < "2026" else -32602)
+            else:
+                raise AssertionError(f"{uri} is not there")
+
+    async def invalid_variable():
+        try:
+            await client.read_resource("shop://items/one")
+        except MCPError as error:
+            same(error.error.code, -32602)
+            holds(error.error.message, "integer")
+        else:
+            raise AssertionError("`one` is no integer")
+
+    async def in_parts():
+        result = await client.call_tool("long_list")
+        assert result.structured_content["truncated"]["of"] == 500, result.structured_content
+        [link] = [part for part in result.content if part.type == "resource_link"]
+        whole, uri = "", str(link.uri)
+        while uri:
+            [part] = (await client.read_resource(uri)).contents
+            assert len(part.text) <= 2000
+            whole, uri = whole + part.text, part.meta["renkei/next"]
+        same(json.loads(whole), [{"i": i} for i in range(1, 501)])
+
+    async def prompts():
+        listed = (await client.list_prompts()).prompts
+        same([prompt.name for prompt in listed], ["describe_item"])
+        same([(a.name, a.required) for a in listed[0].arguments], [("id", True), ("tone", False)])
+        messages = (await client.get_prompt("describe_item", {"id": "1"})).messages
+        same([message.role for message in messages], ["user", "user", "assistant"])
+        same(messages[0].content.text, "Write a plain text about the lamp.")
+        same(messages[1].content.resource.uri, "shop://items/1")
+
+    async def wrong_prompt():
+        for name, arguments in [("nothing", {}), ("describe_item", {}), ("describe_item", {"id": "one"})]:
+            try:
+                await client.get_prompt(name, arguments)
+            except MCPError as error:
+                same(error.error.code, -32602)
+            else:
+                raise AssertionError(f"{name} {arguments} must be refused")
+
+    async def completion():
+        prompt = PromptReference(type="ref/prompt", name="describe_item")
+        same((await client.complete(prompt, {"name": "id", "value": "1"})).completion.values, ["1", "12"])
+        same((await client.complete(prompt, {"name": "tone", "value": ""})).completion.values, ["plain", "playful"])
+        template = ResourceTemplateReference(type="ref/resource", uri=TEMPLATES[0])
+        found = (await client.complete(template, {"name": "name", "value": "r"})).completion
+        same((found.values, found.total, found.has_more), (["red", "rose"], 2, False))
+
     for name, test in {
         "speaks the expected revision": protocol,
         "lists the tools in order, with schemas and hints": lists,
@@ -128,6 +202,14 @@ async def suite(client, label):
         "an upstream 404 is a tool error with its body": upstream_not_found,
         "a business no is a tool error with its words": refused,
         "progress is reported, in order": progress,
+        "lists resources and templates": resources,
+        "reads texts, bytes and data": reads,
+        "a resource that is not there is the era's error": unknown_resource,
+        "a variable of the wrong type is refused with words": invalid_variable,
+        "a result that is too large is read in parts": in_parts,
+        "lists and fills in prompts": prompts,
+        "a prompt without its arguments is refused": wrong_prompt,
+        "completes arguments and variables": completion,
         "a cancelled call frees the upstream request": cancelled,
     }.items():
         await case(f"{label}: {name}", test)

@@ -4,6 +4,7 @@ use std::{io::Write as _, process::ExitCode, sync::Arc};
 
 use renkei_core::{
     CallContext, Map, Principal, Value,
+    read::Bytes,
     tool::{Content, ResourceBody, ToolInfo, ToolResult, Tools},
 };
 
@@ -16,7 +17,11 @@ pub(crate) async fn run(args: CallArgs) -> ExitCode {
     if let Err(error) = logging::start(&args.log.log, false) {
         return exit::usage(&error);
     }
-    let started = load::load_or_report(&args.config).and_then(load::engine);
+    let started = load::load_or_report(&args.config).and_then(|mut plan| {
+        // Nobody reads on when this process is gone.
+        plan.server.limits.kept_results = Bytes(0);
+        load::engine(plan)
+    });
     let engine = match started {
         Ok((_, engine)) => engine,
         Err(code) => return code,

@@ -59,8 +59,15 @@ pub(crate) fn compile(plan: Plan) -> Result<(ServerConfig, Arc<Engine>), ExitCod
         result_bytes: limits.result_bytes.as_usize(),
         content_bytes: limits.content_bytes.as_usize(),
         concurrent_calls: limits.concurrent_calls,
+        listed_resources: limits.listed_resources,
+        keep: engine::Keep {
+            result_bytes: limits.kept_result.as_usize(),
+            total_bytes: limits.kept_results.as_usize(),
+            time: limits.kept_for,
+        },
     };
-    match Engine::new(plan.systems, plan.tools, options) {
+    let engine = Engine::new(plan.systems, plan.tools, options);
+    match engine.and_then(|engine| engine.offering(plan.resources, plan.prompts)) {
         Ok(engine) => Ok((plan.server, Arc::new(engine))),
         Err(problems) => {
             for problem in problems {

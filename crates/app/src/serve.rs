@@ -84,7 +84,7 @@ async fn serve_stdio(config: &ServerConfig, engine: Arc<Engine>, stop: Cancellat
 }
 
 fn mcp_server(config: &ServerConfig, engine: Arc<Engine>) -> Arc<renkei_mcp::Server> {
-    let tools: Arc<dyn Tools> = engine;
+    let tools: Arc<dyn Tools> = engine.clone();
     let info = renkei_mcp::Info {
         name: config.name.clone(),
         title: config.title.clone(),
@@ -97,9 +97,17 @@ fn mcp_server(config: &ServerConfig, engine: Arc<Engine>) -> Arc<renkei_mcp::Ser
         sessions: config.limits.sessions,
         session_idle: config.limits.session_idle,
         message_bytes: config.limits.request_body.as_usize(),
+        list_page: config.limits.list_page,
         ..renkei_mcp::Limits::default()
     };
-    Arc::new(renkei_mcp::Server::new(tools, info, limits))
+    let mut server = renkei_mcp::Server::new(tools, info, limits);
+    if engine.has_resources() {
+        server = server.with_resources(engine.clone());
+    }
+    if engine.has_prompts() {
+        server = server.with_prompts(engine);
+    }
+    Arc::new(server)
 }
 
 /// The listener's options. What they refuse, the config's own check has let through: say it plainly.

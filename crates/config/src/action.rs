@@ -64,6 +64,11 @@ impl<'a> World<'a> {
         World { systems, patterns, entries, read: RefCell::default(), path: RefCell::default() }
     }
 
+    /// Whether a key is a pattern's: an action stands under it.
+    pub(crate) fn is_pattern(&self, key: &str) -> bool {
+        self.patterns.iter().any(|pattern| pattern.name() == key)
+    }
+
     /// For reading an action whose templates may refer to `names`.
     pub(crate) fn context<'b>(&'b self, names: Names<'b>, d: &'b mut Diagnostics) -> ActionContext<'b> {
         ActionContext { systems: self.systems, patterns: self.patterns, actions: self, names, diagnostics: d }
@@ -150,7 +155,7 @@ fn read(entry: &Entry, world: &World<'_>, d: &mut Diagnostics) -> Option<ActionP
     let input_schema = input_schema(&generic, d);
     let names = names(input_schema.as_ref());
     let action = holder.action(&members, &mut world.context(names.clone(), d));
-    let names = with_results(&names, action.as_deref());
+    let names = with_results(&names, action.as_deref(), true);
     let output = generic.get("output").map(|node| Tree::read(node, &names, d));
     let config = config?;
     check_timeout(config.timeout, &generic, d);

@@ -17,17 +17,20 @@ use crate::yaml;
 pub const MAX_FILES: usize = 1000;
 
 /// The words of the top level that hold named things, and what one of them is called.
-const SECTIONS: [(&str, &str); 3] =
-    [("systems", "the system"), ("actions", "the action"), ("tools", "the tool")];
+const SECTIONS: [(&str, &str); 5] = [
+    ("systems", "the system"),
+    ("actions", "the action"),
+    ("tools", "the tool"),
+    ("resources", "the resource"),
+    ("prompts", "the prompt"),
+];
 /// Words of later versions.
-const LATER: [&str; 14] = [
+const LATER: [&str; 12] = [
     "access",
     "captures",
     "endpoints",
-    "prompts",
     "queues",
     "replicas",
-    "resources",
     "schedules",
     "streams",
     "tests",

@@ -14,6 +14,9 @@ mod icon;
 mod server;
 
 mod action;
+mod complete;
+mod prompt;
+mod resource;
 mod tool;
 
 mod plan;

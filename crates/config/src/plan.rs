@@ -15,6 +15,8 @@ use renkei_core::{
     LayersKind, Node, NodeKind, PatternKind, PreparedOp, Request, Result, System, Value,
     connector::SystemPlan,
     diagnostic::{Sources, suggest},
+    prompt::PromptPlan,
+    resource::ResourcePlan,
     template::Names,
     tool::ToolPlan,
 };
@@ -22,8 +24,9 @@ use renkei_core::{
 use crate::{
     action::World,
     environment::{self, Environment, Part, Variables},
-    files,
+    files, prompt,
     report::Report,
+    resource,
     schema::resolve,
     server::ServerConfig,
     tool,
@@ -60,6 +63,8 @@ pub struct Plan {
     pub server: ServerConfig,
     pub systems: IndexMap<Arc<str>, SystemPlan>,
     pub tools: Vec<ToolPlan>,
+    pub resources: Vec<ResourcePlan>,
+    pub prompts: Vec<PromptPlan>,
     /// Relative paths in the config start here: the folder of the (first) config file.
     pub base_dir: PathBuf,
 }
@@ -112,8 +117,10 @@ pub fn load_with_environment(
     }
     let (tracked, used) = track(&systems);
     let world = World::new(&tracked, kinds.patterns, merged.section("actions"));
-    let tools: Vec<ToolPlan> =
-        merged.section("tools").iter().filter_map(|entry| tool::read(entry, &world, d)).collect();
+    let tools = tool::read_all(merged.section("tools"), &world, d);
+    let resources = resource::read_all(merged.section("resources"), &world, &merged.base_dir, d);
+    let prompts: Vec<PromptPlan> =
+        merged.section("prompts").iter().filter_map(|entry| prompt::read(entry, &world, d)).collect();
     world.read_rest(d);
     drop(tracked);
     if !d.has_errors() {
@@ -121,7 +128,8 @@ pub fn load_with_environment(
         warn_of_unused(merged.section("systems"), &used, d);
         warn_of_slow_tools(&server, &tools, merged.section("tools"), d);
     }
-    if merged.section("tools").is_empty() && !d.has_errors() {
+    let offered = ["tools", "resources", "prompts"].map(|word| merged.section(word));
+    if offered.iter().all(|entries| entries.is_empty()) && !d.has_errors() {
         let span = merged.section("systems").first().map_or(merged.server.span, |entry| entry.key_span);
         d.push(
             Diagnostic::warning(span, "the config has no tools, so clients would see an empty list")
@@ -133,7 +141,7 @@ pub fn load_with_environment(
     if report.has_errors() {
         return Err(report);
     }
-    let plan = Plan { server, systems, tools, base_dir: merged.base_dir };
+    let plan = Plan { server, systems, tools, resources, prompts, base_dir: merged.base_dir };
     Ok(Loaded { plan, report })
 }
 

@@ -10,7 +10,7 @@ use crate::{
 const HEAD: &str =
     "<!-- Generated from the config types by `cargo xtask docs`. Edit the doc comments there. -->\n\n";
 
-/// File names and texts: `server.md`, `systems.md`, `tools.md`, and a page for each connector.
+/// File names and texts: a page for each word of the top level and each connector.
 pub fn reference(kinds: &Kinds<'_>) -> Vec<(String, String)> {
     let parts = Parts::new(kinds);
     let mut defs = renkei_core::Definitions::default();
@@ -29,6 +29,21 @@ pub fn reference(kinds: &Kinds<'_>) -> Vec<(String, String)> {
             "tools",
             "What stands under `tools: { NAME: … }`. A tool has exactly one action.",
             &parts.tool,
+            &parts.definitions,
+        ),
+        page(
+            "resources.md",
+            "resources",
+            "What stands under `resources: { NAME: … }`. What a resource holds is given by exactly one of an action, \
+             `text`, `blob` and `file`; `text`, `blob` and `output` may also shape what the action gave.",
+            &parts.resource,
+            &parts.definitions,
+        ),
+        page(
+            "prompts.md",
+            "prompts",
+            "What stands under `prompts: { NAME: … }`. A prompt may have one action, whose result its messages use.",
+            &parts.prompt,
             &parts.definitions,
         ),
         systems(kinds, &parts),

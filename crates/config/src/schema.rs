@@ -2,9 +2,14 @@
 //!
 //! It is put together from the types that read the config, so it cannot say something else.
 
-use renkei_core::{Definitions, FromNode, Map, Schema, Value, pattern::ACTION_DEFINITION};
+use std::marker::PhantomData;
 
-use crate::{action::ActionConfig, plan::Kinds, server::ServerConfig, tool::ToolConfig};
+use renkei_core::{Definitions, Diagnostics, FromNode, Map, Node, Schema, Value, pattern::ACTION_DEFINITION};
+
+use crate::{
+    action::ActionConfig, plan::Kinds, prompt::PromptConfig, resource::ResourceConfig, server::ServerConfig,
+    tool::ToolConfig,
+};
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
@@ -49,6 +54,23 @@ pub fn schema(kinds: &Kinds<'_>) -> Schema {
             ]),
         ),
         (
+            "resources",
+            object([
+                ("type", "object".into()),
+                ("description", "What clients may read, by name. A name is what clients show where there is no title.".into()),
+                ("additionalProperties", parts.resource),
+            ]),
+        ),
+        (
+            "prompts",
+            object([
+                ("type", "object".into()),
+                ("description", "Messages that people start a conversation with, by name. A name has letters, digits, `_`, `-` and `.`.".into()),
+                ("propertyNames", object([("pattern", "^[A-Za-z0-9_.-]{1,128}$".into())])),
+                ("additionalProperties", parts.prompt),
+            ]),
+        ),
+        (
             "tools",
             object([
                 ("type", "object".into()),
@@ -78,6 +100,8 @@ pub(crate) struct Parts {
     pub(crate) system: Schema,
     pub(crate) action: Schema,
     pub(crate) tool: Schema,
+    pub(crate) resource: Schema,
+    pub(crate) prompt: Schema,
     pub(crate) definitions: Map,
 }
 
@@ -94,6 +118,8 @@ impl Parts {
         let patterns = any_action(kinds, &mut defs);
         let action = with_action(&ActionConfig::schema(&mut defs), &patterns, &mut defs);
         let tool = with_action(&ToolConfig::schema(&mut defs), &patterns, &mut defs);
+        let resource = with_optional_action(&ResourceConfig::schema(&mut defs), &patterns, &mut defs);
+        let prompt = with_optional_action(&PromptConfig::schema(&mut defs), &patterns, &mut defs);
         defs.map.insert(ACTION_DEFINITION.into(), patterns);
         defs.map.insert(
             TEMPLATE.into(),
@@ -104,7 +130,7 @@ impl Parts {
             ]),
         );
         defs.map.sort_keys();
-        Parts { server, system, action, tool, definitions: defs.map }
+        Parts { server, system, action, tool, resource, prompt, definitions: defs.map }
     }
 }
 
@@ -164,6 +190,43 @@ fn with_action(reference: &Schema, action: &Schema, defs: &mut Definitions) -> S
     out.insert("oneOf".into(), action.get("oneOf").cloned().unwrap_or_default());
     out.insert("not".into(), required(&["input", "input_schema"]));
     out.into()
+}
+
+/// The same where an action may be there or not.
+fn with_optional_action(reference: &Schema, action: &Schema, defs: &mut Definitions) -> Schema {
+    let Value::Object(map) = with_action(reference, action, defs) else { return Value::Bool(true) };
+    let mut out = Map::clone(&map);
+    let mut choices = out.get("oneOf").and_then(Value::as_array).unwrap_or_default().to_vec();
+    choices.push(object([("not", object([("anyOf", choices.clone().into())]))]));
+    out.insert("oneOf".into(), choices.into());
+    out.shift_remove("not");
+    out.into()
+}
+
+/// A mapping with the keys of `T` and an action, inside something else. Read only to have a schema.
+#[derive(Clone, Debug)]
+pub(crate) struct ActionBeside<T>(PhantomData<T>);
+
+impl<T: FromNode> FromNode for ActionBeside<T> {
+    fn from_node(_: &Node, _: &mut Diagnostics) -> Option<Self> {
+        Some(ActionBeside(PhantomData))
+    }
+
+    fn schema(defs: &mut Definitions) -> Schema {
+        let reference = T::schema(defs);
+        let Some(name) = definition_of(&reference) else { return reference };
+        // The definition itself says that it has an action, too: it is no mapping without one.
+        let Some(Value::Object(generic)) = defs.map.get(name) else { return reference };
+        let mut out = Map::clone(generic);
+        out.shift_remove("additionalProperties");
+        out.insert(
+            "allOf".into(),
+            vec![object([("$ref", format!("#/$defs/{ACTION_DEFINITION}").into())])].into(),
+        );
+        out.insert("unevaluatedProperties".into(), false.into());
+        defs.map.insert(name.into(), out.into());
+        reference
+    }
 }
 
 fn required(keys: &[&'static str]) -> Schema {

@@ -106,9 +106,29 @@ pub struct LimitsConfig {
     #[config(default = "256KB")]
     pub result_bytes: Bytes,
 
+    /// A result that was cut is kept whole, up to this size, as a resource that its reader reads in parts.
+    #[config(default = "10MB")]
+    pub kept_result: Bytes,
+
+    /// All results that are kept; the oldest make room. `0` keeps none.
+    #[config(default = "100MB")]
+    pub kept_results: Bytes,
+
+    /// How long such a result is kept.
+    #[config(default = "15m")]
+    pub kept_for: Duration,
+
     /// The parts of one result together: images, audio, resources.
     #[config(default = "10MB")]
     pub content_bytes: Bytes,
+
+    /// The entries of one page of a list: of tools, resources, prompts. Clients ask for the next page.
+    #[config(default = 1000)]
+    pub list_page: usize,
+
+    /// The instances of one resource with variables that are listed; more are left out, with a note.
+    #[config(default = 10000)]
+    pub listed_resources: usize,
 
     /// Sessions of clients that speak MCP before 2026-07-28. One more takes the place of the one that is
     /// idle longest.
@@ -197,6 +217,8 @@ fn check_limits(limits: &LimitsConfig, node: &Node, d: &mut Diagnostics) {
     let positive = [
         ("connections", limits.connections > 0),
         ("concurrent_calls", limits.concurrent_calls > 0),
+        ("list_page", limits.list_page > 0),
+        ("listed_resources", limits.listed_resources > 0),
         ("sessions", limits.sessions > 0),
         ("request_body", limits.request_body.0 > 0),
         ("request_headers", limits.request_headers.0 > 0),

@@ -1,11 +1,12 @@
 //! `tools:` – what the agent sees, and the one action behind each.
 
-mod content;
-mod input;
+pub(crate) mod content;
+pub(crate) mod input;
 mod json_schema;
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
+use indexmap::IndexMap;
 use renkei_core::{
     Diagnostic, Diagnostics, Entry, FromNode, Node, NodeKind, Pattern, Span, Tree, Value,
     pattern::Holder,
@@ -14,7 +15,7 @@ use renkei_core::{
 };
 use renkei_derive::FromNode;
 
-use self::content::ContentConfig;
+pub(crate) use self::content::ContentConfig;
 pub(crate) use self::input::Input;
 use crate::{action::World, icon::IconConfig};
 
@@ -84,8 +85,48 @@ const KEYS: [&str; 10] = [
     "icons",
     "timeout",
 ];
+/// Most clients take names up to this.
+const PUBLISHED_NAME: usize = 64;
+
+/// Reads all of them: no two may have one name for clients.
+pub(crate) fn read_all(entries: &[Entry], world: &World<'_>, d: &mut Diagnostics) -> Vec<ToolPlan> {
+    let mut seen: IndexMap<Arc<str>, Span> = IndexMap::new();
+    for entry in entries {
+        let name = published_name(&entry.key);
+        if *name != *entry.key {
+            let message =
+                format!("the name has {} letters, and many clients take {PUBLISHED_NAME}", entry.key.len());
+            d.push(
+                Diagnostic::warning(entry.key_span, message)
+                    .hint(format!("clients see `{name}`; choose a shorter one")),
+            );
+        }
+        if let Some(first) = seen.insert(name.clone(), entry.key_span) {
+            let message = format!("two tools are called `{name}` for clients");
+            d.push(
+                Diagnostic::error(entry.key_span, message)
+                    .related(first, "the first one")
+                    .hint("shorten one of the names by hand"),
+            );
+        }
+    }
+    entries.iter().filter_map(|entry| read(entry, world, d)).collect()
+}
+
+/// The name for clients: a long one is cut, and a hash of the whole keeps it apart from others. It depends on
+/// nothing but the name itself.
+fn published_name(name: &Arc<str>) -> Arc<str> {
+    if name.len() <= PUBLISHED_NAME || !name.is_ascii() {
+        return name.clone();
+    }
+    // FNV-1a: the same in every version and on every machine.
+    let hash =
+        name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    format!("{}_{hash:08x}", &name[..PUBLISHED_NAME - 9]).into()
+}
+
 /// Reads one tool. Nothing, with diagnostics, if something is wrong.
-pub(crate) fn read(entry: &Entry, world: &World<'_>, d: &mut Diagnostics) -> Option<ToolPlan> {
+fn read(entry: &Entry, world: &World<'_>, d: &mut Diagnostics) -> Option<ToolPlan> {
     check_name(entry, d);
     let NodeKind::Map(members) = &entry.value.kind else {
         d.push(
@@ -106,7 +147,7 @@ pub(crate) fn read(entry: &Entry, world: &World<'_>, d: &mut Diagnostics) -> Opt
     let input_schema = input_schema(&tool, d);
     let names = names(input_schema.as_ref());
     let action = holder.action(&members, &mut world.context(names.clone(), d));
-    let names = with_results(&names, action.as_deref());
+    let names = with_results(&names, action.as_deref(), true);
     let output = tool.get("output").map(|node| Tree::read(node, &names, d));
     let output_schema = tool.get("output_schema").map(|node| schema_of(node, d));
     let config = config?;
@@ -116,7 +157,7 @@ pub(crate) fn read(entry: &Entry, world: &World<'_>, d: &mut Diagnostics) -> Opt
     let annotations = config.annotations;
     check_annotations(&annotations, &tool, d);
     Some(ToolPlan {
-        name: entry.key.clone(),
+        name: published_name(&entry.key),
         title: config.title,
         description: config.description,
         output_schema: absent_or(output_schema)?,
@@ -169,8 +210,11 @@ pub(crate) fn names(input: Option<&Value>) -> Names<'_> {
     Names { input, vars: vars.into(), ..Names::default() }
 }
 
-/// `names`, and what the action binds for `output` and `content`.
-pub(crate) fn with_results<'n>(names: &Names<'n>, action: Option<&dyn Pattern>) -> Names<'n> {
+/// `names`, and what the action, if there is one, binds for `output` and `content`.
+pub(crate) fn with_results<'n>(names: &Names<'n>, action: Option<&dyn Pattern>, is_there: bool) -> Names<'n> {
+    if !is_there {
+        return names.clone();
+    }
     let own = action.map(Pattern::results).unwrap_or_default();
     names.with(own.iter().map(|name| name.to_string())).with(["result", "result_meta"])
 }

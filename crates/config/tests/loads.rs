@@ -109,7 +109,20 @@ fn there_is_a_page_for_every_part() {
         assert!(text.contains("| `reject_when` | text |"), "{name}");
     }
     let names: Vec<&str> = pages.iter().map(|(name, _)| &**name).collect();
-    assert_eq!(names, ["server.md", "actions.md", "tools.md", "systems.md", "http.md", "sqlite.md", "files.md"]);
+    assert_eq!(
+        names,
+        [
+            "server.md",
+            "actions.md",
+            "tools.md",
+            "resources.md",
+            "prompts.md",
+            "systems.md",
+            "http.md",
+            "sqlite.md",
+            "files.md",
+        ]
+    );
     for (name, text) in &pages {
         assert!(!text.contains("]()") && !text.contains("renkei_"), "{name}");
         // Every link inside the page has its heading.

@@ -1,7 +1,7 @@
 //! The vocabulary and the ports of Renkei. No I/O happens here.
 //!
 //! Reading order: values and errors, then the config tree and its diagnostics, then templates,
-//! then what a call is, then what a system, a pattern and a tool are.
+//! then what a call is, then what a system, a pattern, a tool, a resource and a prompt are.
 
 pub mod value;
 
@@ -23,6 +23,11 @@ pub mod run;
 pub mod connector;
 pub mod pattern;
 pub mod tool;
+
+pub mod complete;
+pub mod prompt;
+pub mod resource;
+pub mod uri;
 
 pub use call::{Call, CallContext, Effect, Params, Payload, PreparedOp, Reply, Request};
 pub use connector::{ConnectContext, Connection, ConnectorKind, Layers, LayersKind, System};

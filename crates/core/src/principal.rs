@@ -38,6 +38,11 @@ impl Principal {
         Principal { name: "anonymous".into(), how: How::None, claims: Value::object() }
     }
 
+    /// Whether both are the same somebody. A name is unique only among those of one issuer.
+    pub fn is_same(&self, other: &Principal) -> bool {
+        self.how == other.how && self.name == other.name && self.claims.get("iss") == other.claims.get("iss")
+    }
+
     /// `$caller` in templates: `{ "name", "auth", "claims" }`.
     pub fn to_value(&self) -> Value {
         let mut map = Map::new();

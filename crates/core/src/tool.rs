@@ -67,7 +67,7 @@ pub struct Annotations {
     pub open_world: Option<bool>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Icon {
     /// `https:` or `data:`.
     pub src: String,

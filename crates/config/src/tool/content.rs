@@ -6,7 +6,7 @@ use renkei_derive::FromNode;
 /// One part of the result. Its values are templates that see the input as `.`, and what the action gave as
 /// `$result` and `$result_meta`.
 #[derive(Clone, Debug, FromNode)]
-pub(super) enum ContentConfig {
+pub(crate) enum ContentConfig {
     /// A text.
     Text(Node),
     /// A picture.
@@ -21,7 +21,7 @@ pub(super) enum ContentConfig {
 
 /// Bytes with their type.
 #[derive(Clone, Debug, FromNode)]
-pub(super) struct DataConfig {
+pub(crate) struct DataConfig {
     /// The bytes in base64, such as `${$result.base64}`.
     data: Node,
     /// The type, such as `image/png`.
@@ -31,7 +31,7 @@ pub(super) struct DataConfig {
 /// A resource with its content: exactly one of `text` and `blob`.
 #[derive(Clone, Debug, FromNode)]
 #[config(check = check_resource)]
-pub(super) struct ResourceConfig {
+pub(crate) struct ResourceConfig {
     /// The resource's URI.
     uri: Node,
     /// Its type, such as `text/csv`.
@@ -44,7 +44,7 @@ pub(super) struct ResourceConfig {
 
 /// A link to a resource.
 #[derive(Clone, Debug, FromNode)]
-pub(super) struct LinkConfig {
+pub(crate) struct LinkConfig {
     /// The resource's URI.
     uri: Node,
     /// The resource's name.
@@ -70,9 +70,13 @@ pub(super) fn read(
     names: &Names<'_>,
     d: &mut Diagnostics,
 ) -> Option<Vec<ContentPlan>> {
-    let mut one = |node: &Node| Tree::read(node, names, d);
-    let parts: Vec<Option<ContentPlan>> = parts.iter().map(|part| plan(part, &mut one)).collect();
+    let parts: Vec<Option<ContentPlan>> = parts.iter().map(|one| part(one, names, d)).collect();
     parts.into_iter().collect()
+}
+
+/// Compiles one part.
+pub(crate) fn part(part: &ContentConfig, names: &Names<'_>, d: &mut Diagnostics) -> Option<ContentPlan> {
+    plan(part, &mut |node: &Node| Tree::read(node, names, d))
 }
 
 fn plan(part: &ContentConfig, read: &mut dyn FnMut(&Node) -> Option<Tree>) -> Option<ContentPlan> {

@@ -102,6 +102,61 @@ pub(crate) fn read(node: &Node, d: &mut Diagnostics) -> Option<Value> {
     good.then(|| object(properties, required))
 }
 
+/// `input:` of something whose arguments come as texts: variables of a URI, arguments of a prompt. Each of
+/// `variables` is a `string` unless `input` says otherwise, and needed if its flag says so.
+pub(crate) fn of_texts(
+    holder: &Node,
+    what: &str,
+    variables: &[(Arc<str>, bool)],
+    d: &mut Diagnostics,
+) -> Option<Value> {
+    let schema = match holder.get("input") {
+        Some(node) => read(node, d)?,
+        None => none(),
+    };
+    let declared = schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+    let entry = |name: &str| holder.get("input").and_then(|input| input.entry(name));
+    let mut good = true;
+    for (name, property) in &declared {
+        let span = entry(name).map_or(holder.span, |entry| entry.value.span);
+        if what != "a prompt" && !variables.iter().any(|(known, _)| known == name) {
+            let message = format!("the URI has no variable `{name}`");
+            let span = entry(name).map_or(span, |entry| entry.key_span);
+            d.push(
+                Diagnostic::error(span, message)
+                    .hint(format!("write `{{{name}}}` into the `uri`, or remove it")),
+            );
+            good = false;
+        } else if !is_scalar(property) {
+            let message = format!("`{name}` comes as a text, which cannot become this type");
+            d.push(
+                Diagnostic::error(span, message)
+                    .hint("the types: `string`, `integer`, `number`, `boolean`, `date`, `date-time`, `uuid`"),
+            );
+            good = false;
+        }
+    }
+    if variables.is_empty() {
+        return good.then_some(schema);
+    }
+    let text = || Value::from([("type", "string")]);
+    let properties =
+        variables.iter().map(|(name, _)| (name.clone(), declared.get(name).cloned().unwrap_or_else(text)));
+    let needed = variables.iter().filter(|(_, needed)| *needed);
+    let required = needed.map(|(name, _)| Value::from(name.clone())).collect();
+    good.then(|| object(properties.collect(), required))
+}
+
+fn is_scalar(schema: &Value) -> bool {
+    let scalar =
+        |name: &Value| matches!(name.as_str(), Some("string" | "integer" | "number" | "boolean" | "null"));
+    match schema.get("type") {
+        Some(Value::Array(names)) => names.iter().all(scalar),
+        Some(name) => scalar(name),
+        None => true,
+    }
+}
+
 /// A tool without arguments.
 pub(crate) fn none() -> Value {
     object(Map::new(), Vec::new())

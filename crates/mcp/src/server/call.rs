@@ -128,7 +128,7 @@ pub(super) fn principal(context: &RequestContext<RoleServer>) -> Arc<Principal> 
 }
 
 /// The request's own trace before that of the HTTP request that carries it.
-fn trace(context: &RequestContext<RoleServer>) -> Trace {
+pub(super) fn trace(context: &RequestContext<RoleServer>) -> Trace {
     if let Some(parent) = context.meta.get_traceparent() {
         return Trace::child_of(parent, context.meta.get_tracestate());
     }
@@ -184,6 +184,6 @@ impl Record<'_> {
     }
 }
 
-fn milliseconds(duration: Duration) -> u64 {
+pub(super) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

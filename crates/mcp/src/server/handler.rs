@@ -6,17 +6,24 @@ use renkei_core::principal::How;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, DiscoverResult,
-        ErrorCode, ListToolsResult, PaginatedRequestParams, ProtocolVersion, ServerConfig, Tool,
+        CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestMethod, CompleteRequestParams,
+        CompleteResult, ConstString, CustomRequest, CustomResult, DiscoverResult, ErrorCode,
+        GetPromptRequestMethod, GetPromptRequestParams, GetPromptResponse, ListPromptsRequestMethod,
+        ListPromptsResult, ListResourceTemplatesRequestMethod, ListResourceTemplatesResult,
+        ListResourcesRequestMethod, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+        ProtocolVersion, ReadResourceRequestMethod, ReadResourceRequestParams, ReadResourceResponse,
+        ServerConfig, Tool,
     },
     service::RequestContext,
 };
 
-use super::{Server, call::principal};
+use super::{Server, call::principal, page::page};
 
 /// What is offered beyond the handshake. rmcp takes a request whose parameters do not fit its types for one
 /// with a method of its own, and would call it unknown.
-const OFFERED_METHODS: [&str; 3] = ["server/discover", "tools/list", "tools/call"];
+const TOOL_METHODS: [&str; 3] = ["server/discover", "tools/list", "tools/call"];
+const RESOURCE_METHODS: [&str; 3] = ["resources/list", "resources/templates/list", "resources/read"];
+const PROMPT_METHODS: [&str; 2] = ["prompts/list", "prompts/get"];
 
 /// rmcp's view of the server.
 #[derive(Clone, Debug)]
@@ -39,17 +46,73 @@ impl ServerHandler for Handler {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        if request.is_some_and(|request| request.cursor.is_some()) {
-            return Err(ErrorData::invalid_params("the list has one page: ask without `cursor`", None));
-        }
-        let list = ListToolsResult::with_all_items(self.0.exact.list());
-        // Legacy peers do not know these two.
-        Ok(match context.protocol_version() {
-            Some(version) if version >= ProtocolVersion::V_2026_07_28 => {
-                list.with_ttl_ms(self.ttl_ms()).with_cache_scope(scope(&context))
-            }
-            _ => list,
+        let all = &self.0.published;
+        let page = page(request.as_ref(), "tools/list", all.len(), self.0.limits.list_page)?;
+        let mut list = if page.range.len() == all.len() {
+            ListToolsResult::with_all_items(self.0.exact.list())
+        } else {
+            let tools = all.get_range(page.range).into_iter().flat_map(|tools| tools.values());
+            ListToolsResult::with_all_items(tools.cloned().collect())
+        };
+        list.next_cursor = page.next;
+        Ok(match Caching::of(&context, self.ttl_ms()) {
+            Some(Caching { ttl_ms, scope }) => list.with_ttl_ms(ttl_ms).with_cache_scope(scope),
+            None => list,
         })
+    }
+
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let resources = offered::<ListResourcesRequestMethod, _>(&self.0.resources)?;
+        self.0.list_resources(resources, request, context).await
+    }
+
+    async fn list_resource_templates(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        let resources = offered::<ListResourceTemplatesRequestMethod, _>(&self.0.resources)?;
+        self.0.list_resource_templates(resources, request, &context)
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let resources = offered::<ReadResourceRequestMethod, _>(&self.0.resources)?;
+        self.0.read_resource(resources, request, context).await.map(ReadResourceResponse::Complete)
+    }
+
+    async fn list_prompts(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        let prompts = offered::<ListPromptsRequestMethod, _>(&self.0.prompts)?;
+        self.0.list_prompts(prompts, request, &context)
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let prompts = offered::<GetPromptRequestMethod, _>(&self.0.prompts)?;
+        self.0.get_prompt(prompts, request, context).await.map(GetPromptResponse::Complete)
+    }
+
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        offered::<CompleteRequestMethod, _>(&self.0.config.capabilities.completions)?;
+        self.0.completion(request, context).await
     }
 
     /// Without it rmcp would not compare `Mcp-Param-*` headers with the arguments.
@@ -71,7 +134,7 @@ impl ServerHandler for Handler {
         _: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         let method = request.method;
-        if OFFERED_METHODS.contains(&&*method) {
+        if self.offers(&method) {
             let text = format!("the parameters of `{method}` are not what the protocol says");
             return Err(ErrorData::invalid_params(text, None));
         }
@@ -81,12 +144,47 @@ impl ServerHandler for Handler {
 
 impl Handler {
     fn ttl_ms(&self) -> u64 {
-        u64::try_from(self.0.limits.list_ttl.as_millis()).unwrap_or(u64::MAX)
+        self.0.list_ttl(false)
+    }
+
+    fn offers(&self, method: &str) -> bool {
+        let capabilities = &self.0.config.capabilities;
+        TOOL_METHODS.contains(&method)
+            || capabilities.resources.is_some() && RESOURCE_METHODS.contains(&method)
+            || capabilities.prompts.is_some() && PROMPT_METHODS.contains(&method)
+            || capabilities.completions.is_some() && method == "completion/complete"
     }
 }
 
+impl Server {
+    /// How long a client may keep a list, in milliseconds. What a query gave may be different at once.
+    pub(super) fn list_ttl(&self, of_query: bool) -> u64 {
+        if of_query { 0 } else { u64::try_from(self.limits.list_ttl.as_millis()).unwrap_or(u64::MAX) }
+    }
+}
+
+fn offered<M: ConstString, T>(what: &Option<T>) -> Result<&T, ErrorData> {
+    what.as_ref().ok_or_else(ErrorData::method_not_found::<M>)
+}
+
+/// What a list says about keeping it. Legacy peers do not know this.
+pub(super) struct Caching {
+    pub(super) ttl_ms: u64,
+    pub(super) scope: CacheScope,
+}
+
+impl Caching {
+    pub(super) fn of(context: &RequestContext<RoleServer>, ttl_ms: u64) -> Option<Self> {
+        is_modern(context).then(|| Caching { ttl_ms, scope: scope(context) })
+    }
+}
+
+pub(super) fn is_modern(context: &RequestContext<RoleServer>) -> bool {
+    context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28)
+}
+
 /// An answer to somebody with a name stays with them: a shared cache must not hand it to others.
-fn scope(context: &RequestContext<RoleServer>) -> CacheScope {
+pub(super) fn scope(context: &RequestContext<RoleServer>) -> CacheScope {
     match principal(context).how {
         How::None => CacheScope::Public,
         _ => CacheScope::Private,

@@ -8,16 +8,27 @@ mod http;
 mod lines;
 mod message;
 mod mirror;
+mod page;
 mod progress;
+mod prompts;
 mod publish;
+mod request;
+mod resources;
 mod sessions;
 mod stdio;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use indexmap::IndexMap;
-use renkei_core::tool::{Icon, Tools};
-use rmcp::model::{Implementation, ServerCapabilities, ServerConfig, Tool};
+use renkei_core::{
+    prompt::Prompts,
+    resource::Resources,
+    tool::{Icon, Tools},
+};
+use rmcp::model::{
+    Implementation, JsonObject, PromptsCapability, ResourcesCapability, ServerCapabilities, ServerConfig,
+    Tool,
+};
 use tokio::sync::Semaphore;
 
 use self::{exact::Exact, mirror::Mirror};
@@ -52,6 +63,8 @@ pub struct Limits {
     pub message_bytes: usize,
     /// How long a client may keep the tool list.
     pub list_ttl: Duration,
+    /// The entries of one page of a list.
+    pub list_page: usize,
 }
 
 impl Default for Limits {
@@ -62,6 +75,7 @@ impl Default for Limits {
             session_idle: Duration::from_secs(30 * 60),
             message_bytes: 4 * 1024 * 1024,
             list_ttl: Duration::from_secs(60),
+            list_page: 1000,
         }
     }
 }
@@ -74,6 +88,8 @@ pub struct Server {
     /// By tool; only tools that have some.
     mirrors: IndexMap<String, Vec<Mirror>>,
     exact: Exact,
+    resources: Option<Arc<dyn Resources>>,
+    prompts: Option<Arc<dyn Prompts>>,
     config: ServerConfig,
     limits: Limits,
     calls: Semaphore,
@@ -94,11 +110,29 @@ impl Server {
             .with_server_info(implementation);
         config.instructions = info.instructions;
         let calls = Semaphore::new(limits.calls.min(Semaphore::MAX_PERMITS));
-        Server { tools, published, mirrors, exact, config, limits, calls }
+        Server { tools, published, mirrors, exact, resources: None, prompts: None, config, limits, calls }
     }
 
     fn mirrors(&self, tool: &str) -> &[Mirror] {
         self.mirrors.get(tool).map_or(&[], Vec::as_slice)
+    }
+
+    /// The same with resources.
+    #[must_use]
+    pub fn with_resources(mut self, resources: Arc<dyn Resources>) -> Self {
+        self.config.capabilities.resources = Some(ResourcesCapability::default());
+        self.config.capabilities.completions = Some(JsonObject::new());
+        self.resources = Some(resources);
+        self
+    }
+
+    /// The same with prompts.
+    #[must_use]
+    pub fn with_prompts(mut self, prompts: Arc<dyn Prompts>) -> Self {
+        self.config.capabilities.prompts = Some(PromptsCapability::default());
+        self.config.capabilities.completions = Some(JsonObject::new());
+        self.prompts = Some(prompts);
+        self
     }
 }
 

@@ -68,26 +68,38 @@ pub(super) fn result(result: ToolResult, exact: &Exact) -> CallToolResult {
     }
 }
 
-fn block(content: Content) -> ContentBlock {
+pub(super) fn block(content: Content) -> ContentBlock {
     match content {
         Content::Text(text) => ContentBlock::text(text),
         Content::Image { data, mime_type } => ContentBlock::image(STANDARD.encode(data), mime_type),
         Content::Audio { data, mime_type } => ContentBlock::audio(STANDARD.encode(data), mime_type),
-        Content::Resource { uri, mime_type, body } => {
-            let contents = match body {
-                ResourceBody::Text(text) => ResourceContents::text(text, uri),
-                ResourceBody::Blob(data) => ResourceContents::blob(STANDARD.encode(data), uri),
-            };
-            ContentBlock::resource(match mime_type {
-                Some(mime_type) => contents.with_mime_type(mime_type),
-                None => contents,
-            })
-        }
+        Content::Resource { uri, mime_type, body } => ContentBlock::resource(contents(uri, mime_type, body)),
         Content::Link { uri, name, description, mime_type } => {
             let mut link = Resource::new(uri, name);
             link.description = description;
             link.mime_type = mime_type;
             ContentBlock::resource_link(link)
+        }
+    }
+}
+
+/// A resource with its content.
+pub(super) fn contents(uri: String, mime_type: Option<String>, body: ResourceBody) -> ResourceContents {
+    match body {
+        ResourceBody::Text(text) => {
+            let mut out = ResourceContents::text(text, uri);
+            // Not to be told what it may not be.
+            if let ResourceContents::TextResourceContents { mime_type: own, .. } = &mut out {
+                *own = mime_type;
+            }
+            out
+        }
+        ResourceBody::Blob(data) => {
+            let out = ResourceContents::blob(STANDARD.encode(data), uri);
+            match mime_type {
+                Some(mime_type) => out.with_mime_type(mime_type),
+                None => out,
+            }
         }
     }
 }

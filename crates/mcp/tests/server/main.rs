@@ -9,5 +9,6 @@ mod http;
 mod limits;
 mod log;
 mod malformed;
+mod reading;
 mod stdio;
 mod wire;

@@ -4,6 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use renkei_core::{
     Error, Result, Scope, Tree, Value,
+    resource::Role,
     tool::{Content, ContentPlan, ResourceBody},
 };
 
@@ -13,17 +14,41 @@ use super::output::size;
 pub(crate) fn render(plans: &[ContentPlan], scope: &Scope, limit: usize) -> Result<Vec<Content>> {
     let mut parts = Vec::with_capacity(plans.len());
     for (index, plan) in plans.iter().enumerate() {
-        let part = Part { index, scope };
+        let part = Part { place: "content", index, scope };
         parts.extend(part.render(plan)?);
     }
-    let bytes: usize = parts.iter().map(length).sum();
-    if bytes > limit {
-        let (bytes, limit) = (size(bytes), size(limit));
-        return Err(Error::invalid(format!(
-            "the parts of the result have {bytes}, and at most {limit} can be given; ask for less"
-        )));
-    }
+    check_size(&parts, limit)?;
     Ok(parts)
+}
+
+/// Renders the messages of a prompt. One whose text, data or address is absent is left out.
+pub(crate) fn messages(
+    plans: &[(Role, ContentPlan)],
+    scope: &Scope,
+    limit: usize,
+) -> Result<Vec<(Role, Content)>> {
+    let (mut roles, mut parts) = (Vec::new(), Vec::new());
+    for (index, (role, plan)) in plans.iter().enumerate() {
+        let part = Part { place: "messages", index, scope };
+        if let Some(part) = part.render(plan)? {
+            roles.push(*role);
+            parts.push(part);
+        }
+    }
+    check_size(&parts, limit)?;
+    Ok(roles.into_iter().zip(parts).collect())
+}
+
+fn check_size(parts: &[Content], limit: usize) -> Result<()> {
+    let bytes: usize = parts.iter().map(length).sum();
+    if bytes <= limit { Ok(()) } else { Err(too_large(bytes, limit)) }
+}
+
+pub(crate) fn too_large(bytes: usize, limit: usize) -> Error {
+    let (bytes, limit) = (size(bytes), size(limit));
+    Error::invalid(format!(
+        "the parts of the result have {bytes}, and at most {limit} can be given; ask for less"
+    ))
 }
 
 /// The one part that stands for a blob.
@@ -51,6 +76,8 @@ fn length(part: &Content) -> usize {
 }
 
 struct Part<'a> {
+    /// The key in the config.
+    place: &'static str,
     index: usize,
     scope: &'a Scope,
 }
@@ -126,9 +153,9 @@ impl Part<'_> {
     }
 
     fn wrong(&self, key: &str, what: &str) -> Error {
-        let index = self.index;
+        let Part { place, index, .. } = self;
         Error::internal(format!(
-            "`{key}` of `content[{index}]` does not work out: {what}; the config must be mended"
+            "`{key}` of `{place}[{index}]` does not work out: {what}; the config must be mended"
         ))
     }
 }

@@ -6,13 +6,20 @@
 
 mod tools;
 
+mod complete;
+mod prompts;
+mod resources;
+
+mod job;
 mod systems;
 
+mod arguments;
 mod input;
 mod schema;
 mod shape;
 
 mod content;
+mod kept;
 mod output;
 mod refusal;
 
@@ -20,5 +27,6 @@ mod refusal;
 mod tests;
 
 pub(crate) use input::Input;
+pub use kept::Keep;
 pub use schema::check as check_schema;
 pub use tools::{Engine, Options, Problem};

@@ -1,28 +1,30 @@
 //! The tools of a config, callable.
 
-use std::{panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use futures_util::FutureExt;
+use bytes::Bytes;
 use indexmap::IndexMap;
 use renkei_core::{
-    Applied, CallContext, Effect, Error, Kind, Outcome, Payload, Result, Retry, RunContext, Value,
+    Applied, CallContext, Effect, Error, Outcome, Payload, Result, RunContext, Value,
     connector::SystemPlan,
+    prompt::{PromptInfo, PromptPlan},
+    resource::ResourcePlan,
     run::ProgressSink,
     tool::{Content, ToolInfo, ToolPlan, ToolResult, Tools, UnknownTool},
 };
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, timeout_at},
-};
-use tracing::{Instrument, debug, error, info_span, warn};
+use tokio::sync::Semaphore;
 
 use super::{
     content,
     input::Input,
+    job::Job,
+    kept::{Keep, Kept, Whole},
     output::{self, Promise},
+    prompts::Prompt,
     refusal,
-    systems::{RunSystems, Supervisor},
+    resources::Shelf,
+    systems::Supervisor,
 };
 
 /// The limits of an engine.
@@ -38,6 +40,10 @@ pub struct Options {
     pub content_bytes: usize,
     /// How many calls run at the same time; one more is refused at once.
     pub concurrent_calls: usize,
+    /// How much of results that are too large is kept, to be read in parts.
+    pub keep: Keep,
+    /// How many instances of one template are listed.
+    pub listed_resources: usize,
 }
 
 impl Default for Options {
@@ -48,15 +54,18 @@ impl Default for Options {
             result_bytes: 256_000,
             content_bytes: 10_000_000,
             concurrent_calls: 256,
+            keep: Keep::default(),
+            listed_resources: 10_000,
         }
     }
 }
 
 /// Why a tool cannot be run.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the `{key}` of tool `{tool}` cannot be used: {what}")]
+#[error("the `{key}` of {holder} cannot be used: {what}")]
 pub struct Problem {
-    pub tool: Arc<str>,
+    /// Such as ``tool `get_customer` ``.
+    pub holder: String,
     /// `input_schema` or `output_schema`.
     pub key: &'static str,
     pub what: String,
@@ -66,9 +75,13 @@ pub struct Problem {
 pub struct Engine {
     tools: IndexMap<Arc<str>, Tool>,
     list: Vec<Arc<ToolInfo>>,
-    supervisor: Arc<Supervisor>,
-    options: Options,
-    permits: Semaphore,
+    pub(super) kept: Kept,
+    pub(super) shelf: Shelf,
+    pub(super) prompts: IndexMap<Arc<str>, Prompt>,
+    pub(super) prompt_list: Vec<PromptInfo>,
+    pub(super) supervisor: Arc<Supervisor>,
+    pub(super) options: Options,
+    pub(super) permits: Semaphore,
 }
 
 struct Tool {
@@ -96,10 +109,38 @@ impl Engine {
         Ok(Engine {
             list: tools.values().map(|tool| tool.info.clone()).collect(),
             tools,
+            kept: Kept::new(options.keep.clone(), options.result_bytes, options.content_bytes),
+            shelf: Shelf::default(),
+            prompts: IndexMap::new(),
+            prompt_list: Vec::new(),
             supervisor: Arc::new(Supervisor::new(systems, &options.base_dir)),
             permits: Semaphore::new(options.concurrent_calls),
             options,
         })
+    }
+
+    /// The same with resources and prompts.
+    pub fn offering(
+        mut self,
+        resources: Vec<ResourcePlan>,
+        prompts: Vec<PromptPlan>,
+    ) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        self.shelf = Shelf::new(resources, &mut problems);
+        let prompts = prompts.into_iter();
+        self.prompts =
+            prompts.filter_map(|plan| Some((plan.name.clone(), Prompt::new(plan, &mut problems)?))).collect();
+        self.prompt_list = self.prompts.values().map(Prompt::info).collect();
+        if problems.is_empty() { Ok(self) } else { Err(problems) }
+    }
+
+    /// Whether there is anything to read: what the config declares, or results that are kept.
+    pub fn has_resources(&self) -> bool {
+        !self.shelf.is_empty() || self.kept.is_on() && !self.tools.is_empty()
+    }
+
+    pub fn has_prompts(&self) -> bool {
+        !self.prompts.is_empty()
     }
 
     /// Starts to connect the systems, in the background. One that is down stops nothing.
@@ -125,39 +166,15 @@ impl Engine {
     async fn run(
         &self,
         tool: &Tool,
-        mut cx: CallContext,
+        job: &Job<'_>,
+        cx: CallContext,
         arguments: Value,
         progress: Option<Arc<dyn ProgressSink>>,
     ) -> Result<ToolResult> {
-        let Ok(_permit) = self.permits.try_acquire() else {
-            let limit = self.options.concurrent_calls;
-            return Err(Error::new(
-                Kind::RateLimited,
-                format!("this server runs {limit} calls already, which is its limit"),
-            )
-            .retry(Retry::After(Duration::from_secs(1))));
-        };
+        let _place = self.place()?;
         let input = tool.input.check(&tool.plan.name, arguments)?;
-
-        let limit = self.deadline(tool);
-        cx.deadline = cx.deadline.min(Instant::now() + limit);
-        let (deadline, cancel) = (cx.deadline, cx.cancel.clone());
-        let systems = Arc::new(RunSystems { supervisor: self.supervisor.clone(), deadline });
-        let cx = RunContext::new(cx, systems, progress);
-
-        // The run goes first: what ends inside by itself knows better what happened.
-        let unknown = if tool.effect() == Effect::Read { Applied::No } else { Applied::Unknown };
-        let outcome = tokio::select! {
-            biased;
-            outcome = timeout_at(deadline, tool.plan.action.run(&cx, input.clone())) => {
-                outcome.unwrap_or_else(|_| {
-                    Err(Error::new(Kind::Timeout, "the time for the whole call was used up").applied(unknown))
-                })?
-            }
-            () = cancel.cancelled() => {
-                return Err(Error::new(Kind::Cancelled, "nobody waits for the result any more").applied(unknown));
-            }
-        };
+        let cx = self.context(job, cx, progress);
+        let outcome = self.act(job, &cx, &*tool.plan.action, input.clone()).await?;
         // From here on it has happened, whatever becomes of the result.
         self.publish(tool, &cx, input, outcome).map_err(|error| match tool.effect() {
             Effect::Read => error,
@@ -172,8 +189,8 @@ impl Engine {
             Payload::Json(_) => None,
         };
         if let (Some((bytes, mime_type)), None, None) = (blob, &plan.output, &plan.content) {
-            let part = content::of_blob(bytes, &mime_type, cx.id());
-            let notices = outcome.notices.into_iter().map(Content::Text);
+            let (part, notice) = self.blob(cx, bytes, mime_type)?;
+            let notices = notice.into_iter().chain(outcome.notices).map(Content::Text);
             return Ok(ToolResult {
                 content: [part].into_iter().chain(notices).collect(),
                 structured: None,
@@ -200,9 +217,26 @@ impl Engine {
         let (mut parts, structured) = match parts {
             Some(parts) if tool.promise.is_none() => (parts, None),
             parts => {
-                let published = output::publish(value, tool.promise.as_ref(), self.options.result_bytes)?;
-                notices.extend(published.notice);
-                (parts.unwrap_or_else(|| vec![Content::Text(published.text)]), Some(published.structured))
+                let whole = value.clone();
+                let published = output::publish(value, tool.promise.as_ref(), self.options.result_bytes);
+                let is_cut = published.as_ref().map_or(true, |published| published.notice.is_some());
+                let kept =
+                    is_cut.then(|| self.kept.keep(&cx.call.principal, Whole::of_value(&whole))).flatten();
+                let (own, structured) = match published {
+                    Ok(published) => {
+                        notices.extend(published.notice);
+                        (Some(published.text), Some(published.structured))
+                    }
+                    // What cannot be cut is read in parts. A promised structure cannot be left out.
+                    Err(_) if kept.is_some() && tool.promise.is_none() => (None, None),
+                    Err(error) => return Err(error),
+                };
+                let mut parts = parts.unwrap_or_else(|| own.map(Content::Text).into_iter().collect());
+                if let Some(place) = kept {
+                    notices.push(place.notice);
+                    parts.push(place.link);
+                }
+                (parts, structured)
             }
         };
         parts.extend(notices.into_iter().map(Content::Text));
@@ -210,9 +244,24 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// What is given for bytes: themselves, or where they are kept if there are too many of them.
+    fn blob(&self, cx: &RunContext, bytes: Bytes, mime_type: Arc<str>) -> Result<(Content, Option<String>)> {
+        let (length, limit) = (bytes.len(), self.options.content_bytes);
+        if length <= limit {
+            return Ok((content::of_blob(bytes, &mime_type, cx.id()), None));
+        }
+        match self.kept.keep(&cx.call.principal, Whole::Blob { bytes, mime_type }) {
+            Some(place) => Ok((place.link, Some(place.notice))),
+            None => Err(content::too_large(length, limit)),
+        }
+    }
+}
+
 impl Tool {
     fn new(plan: ToolPlan, problems: &mut Vec<Problem>) -> Option<Self> {
-        let mut problem = |key, what| problems.push(Problem { tool: plan.name.clone(), key, what });
+        let mut problem =
+            |key, what| problems.push(Problem { holder: format!("tool `{}`", plan.name), key, what });
         let input = Input::new(&plan.input_schema).map_err(|what| problem("input_schema", what)).ok();
         let promise = match &plan.output_schema {
             Some(schema) => {
@@ -267,52 +316,18 @@ impl Tools for Engine {
         progress: Option<Arc<dyn ProgressSink>>,
     ) -> Result<ToolResult, UnknownTool> {
         let tool = self.tools.get(name).ok_or_else(|| UnknownTool(name.to_owned()))?;
-        let (trace, principal) = (cx.trace.id().to_owned(), cx.principal.clone());
-        let span = info_span!("tool", name, principal = &*principal.name, trace);
-        let start = Instant::now();
-        // A fault in one call ends this call only. What it left half-done is dropped with it.
-        let run = AssertUnwindSafe(self.run(tool, cx, arguments, progress)).catch_unwind();
-        let result =
-            run.instrument(span.clone()).await.unwrap_or_else(|panic| Err(of_panic(&*panic, tool.effect())));
-
-        let _entered = span.entered();
-        let ms = start.elapsed().as_millis() as u64;
-        Ok(match result {
-            Ok(result) => {
-                debug!(ms, "done");
-                result
-            }
-            Err(error) => {
-                log(&error, ms);
-                let text = refusal::text(name, tool.effect(), &error, &trace);
-                ToolResult { content: vec![Content::Text(text)], structured: None, error: Some(error) }
-            }
-        })
+        let trace = cx.trace.id().to_owned();
+        let job = Job { kind: "tool", name, effect: tool.effect(), timeout: self.deadline(tool) };
+        let result = job.guarded(&cx, self.run(tool, &job, cx.clone(), arguments, progress)).await;
+        Ok(result.unwrap_or_else(|error| {
+            let text = refusal::text(name, tool.effect(), &error, &trace);
+            ToolResult { content: vec![Content::Text(text)], structured: None, error: Some(error) }
+        }))
     }
 
     fn timeout(&self, name: &str) -> Duration {
         self.tools.get(name).map_or(self.options.tool_timeout, |tool| self.deadline(tool))
     }
-}
-
-fn log(error: &Error, ms: u64) {
-    let (kind, detail) = (error.kind().as_str(), error.detail_text());
-    let applied = format!("{:?}", error.was_applied());
-    match error.kind() {
-        Kind::Internal => error!(ms, kind, applied, detail, "{error}"),
-        Kind::Unavailable | Kind::Timeout | Kind::Unauthenticated => {
-            warn!(ms, kind, applied, detail, "{error}")
-        }
-        _ => debug!(ms, kind, applied, detail, "{error}"),
-    }
-}
-
-fn of_panic(panic: &(dyn std::any::Any + Send), effect: Effect) -> Error {
-    let message =
-        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    Error::internal("the call hit a fault in Renkei")
-        .applied(if effect == Effect::Read { Applied::No } else { Applied::Unknown })
-        .detail(message.unwrap_or("a panic without a message"))
 }
 
 impl std::fmt::Debug for Engine {

@@ -2,5 +2,6 @@
 
 mod calls;
 mod input;
+mod resources;
 mod results;
 mod systems;

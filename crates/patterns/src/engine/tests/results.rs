@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use renkei_core::{
     Applied, Kind, Value,
+    resource::Resources,
     tool::{Annotations, Content, ResourceBody, ToolResult, Tools},
 };
 
 use crate::{
-    engine::Options,
+    engine::{Keep, Options},
     fake::{Bench, Tool, context, value},
 };
 
@@ -104,7 +105,8 @@ async fn limited(
     schema: Option<&'static str>,
     limit: usize,
 ) -> ToolResult {
-    let options = Options { result_bytes: limit, content_bytes: limit, ..Options::default() };
+    let keep = Keep { total_bytes: 0, ..Keep::default() };
+    let options = Options { result_bytes: limit, content_bytes: limit, keep, ..Options::default() };
     let tool = Tool { call, output, output_schema: schema, ..Tool::default() };
     let bench = Bench::with(tool, options, std::time::Duration::ZERO, 0);
     bench.engine.call(context(), "t", Value::Null, None).await.unwrap()
@@ -171,6 +173,71 @@ async fn what_cannot_be_cut_is_refused() {
             texts(&result)
         );
     }
+}
+
+/// The result, and all of what its link leads to.
+async fn kept(call: &'static str, limit: usize) -> (ToolResult, Vec<ResourceBody>) {
+    let options = Options { result_bytes: limit, content_bytes: limit, ..Options::default() };
+    let bench = Bench::with(Tool::of(call), options, std::time::Duration::ZERO, 0);
+    let result = bench.engine.call(context(), "t", Value::Null, None).await.unwrap();
+    let link = result.content.iter().find_map(|part| match part {
+        Content::Link { uri, .. } => Some(uri.clone()),
+        _ => None,
+    });
+    let (mut next, mut parts) = (link, Vec::new());
+    while let Some(uri) = next {
+        let found = bench.engine.read(context(), &uri).await.unwrap();
+        next = found.meta.unwrap().get("renkei/next").and_then(Value::as_str).map(str::to_owned);
+        parts.push(found.body);
+    }
+    (result, parts)
+}
+
+fn joined(parts: &[ResourceBody]) -> String {
+    let text = |part: &ResourceBody| match part {
+        ResourceBody::Text(text) => text.clone(),
+        ResourceBody::Blob(bytes) => panic!("{bytes:?}"),
+    };
+    parts.iter().map(text).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_cut_is_kept_whole_and_read_in_parts() {
+    let (result, parts) = kept(MANY, 50).await;
+    let ids = (0..100).map(|id| format!(r#"{{"id":{id}}}"#)).collect::<Vec<_>>().join(",");
+    assert_eq!(joined(&parts), format!("[{ids}]"));
+    assert_eq!(parts.len(), joined(&parts).len().div_ceil(50));
+    assert_eq!(result.structured.unwrap().get("truncated").unwrap().to_json(), r#"{"shown":5,"of":100}"#);
+    let notice = result.content.iter().rev().find_map(|part| match part {
+        Content::Text(text) => Some(text),
+        _ => None,
+    });
+    let notice = notice.unwrap();
+    assert!(notice.starts_with("The whole result (991 bytes) is the resource `renkei://result/"), "{notice}");
+    assert!(notice.ends_with("?offset=50` goes on from there."), "{notice}");
+
+    // What cannot be cut is kept, too.
+    let call = r#"{ "crm": { "value": { "a": "0123456789", "b": "0123456789" } } }"#;
+    let (result, parts) = kept(call, 20).await;
+    assert!(result.error.is_none() && result.structured.is_none());
+    assert_eq!(joined(&parts), r#"{"a":"0123456789","b":"0123456789"}"#);
+    // And bytes; here four, of which three may be given.
+    let (result, parts) = kept(r#"{ "crm": { "do": "blob", "value": "image/png" } }"#, 3).await;
+    assert!(result.error.is_none());
+    assert_eq!(parts.len(), 2);
+    // What fits is not kept.
+    let (result, parts) = kept(r#"{ "crm": { "value": [1] } }"#, 20).await;
+    assert_eq!((result.content.len(), parts.len()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_that_are_too_many_and_not_kept_are_refused() {
+    let result = limited(r#"{ "crm": { "do": "blob", "value": "image/png" } }"#, None, None, 3).await;
+    assert!(
+        texts(&result)[0].contains("have 4 bytes, and at most 3 bytes can be given"),
+        "{:?}",
+        texts(&result)
+    );
 }
 
 #[tokio::test(start_paused = true)]

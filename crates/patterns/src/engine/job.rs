@@ -1,0 +1,123 @@
+//! What every run from outside has in common: its place under the limit, its deadline, its end when nobody
+//! waits any more, its line in the log, and that a fault in it stays inside.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+use renkei_core::{
+    Applied, CallContext, Effect, Error, Kind, Outcome, Pattern, Result, Retry, RunContext, Value,
+    run::ProgressSink,
+};
+use tokio::{
+    sync::SemaphorePermit,
+    time::{Instant, timeout_at},
+};
+use tracing::{Instrument, debug, error, info_span, warn};
+
+use super::{Engine, systems::RunSystems};
+
+/// One run from outside.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Job<'a> {
+    /// `tool`, `resource`, `prompt`.
+    pub(super) kind: &'static str,
+    pub(super) name: &'a str,
+    /// The strongest one that it can have.
+    pub(super) effect: Effect,
+    /// The whole.
+    pub(super) timeout: Duration,
+}
+
+impl Job<'_> {
+    fn unknown(&self) -> Applied {
+        if self.effect == Effect::Read { Applied::No } else { Applied::Unknown }
+    }
+
+    /// Runs to its end, a panic included, and logs how it went. What it left half-done is dropped with it.
+    pub(super) async fn guarded<T>(
+        &self,
+        cx: &CallContext,
+        run: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let (kind, name, trace) = (self.kind, self.name, cx.trace.id().to_owned());
+        let span = info_span!("run", kind, name, principal = &*cx.principal.name, trace);
+        let start = Instant::now();
+        // A fault in one run ends this run only.
+        let result = AssertUnwindSafe(run).catch_unwind().instrument(span.clone()).await;
+        let result = result.unwrap_or_else(|panic| Err(self.of_panic(&*panic)));
+        let _entered = span.entered();
+        let ms = start.elapsed().as_millis() as u64;
+        match &result {
+            Ok(_) => debug!(ms, "done"),
+            Err(error) => log(error, ms),
+        }
+        result
+    }
+
+    fn of_panic(&self, panic: &(dyn std::any::Any + Send)) -> Error {
+        let message = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Error::internal("the call hit a fault in Renkei")
+            .applied(self.unknown())
+            .detail(message.unwrap_or("a panic without a message"))
+    }
+}
+
+impl Engine {
+    /// A place under the limit on runs at the same time, or why there is none.
+    pub(super) fn place(&self) -> Result<SemaphorePermit<'_>> {
+        self.permits.try_acquire().map_err(|_| {
+            let limit = self.options.concurrent_calls;
+            let message = format!("this server runs {limit} calls already, which is its limit");
+            Error::new(Kind::RateLimited, message).retry(Retry::After(Duration::from_secs(1)))
+        })
+    }
+
+    /// The context of a run.
+    pub(super) fn context(
+        &self,
+        job: &Job<'_>,
+        mut cx: CallContext,
+        progress: Option<Arc<dyn ProgressSink>>,
+    ) -> RunContext {
+        cx.deadline = cx.deadline.min(Instant::now() + job.timeout);
+        let systems = RunSystems { supervisor: self.supervisor.clone(), deadline: cx.deadline };
+        RunContext::new(cx, Arc::new(systems), progress)
+    }
+
+    /// Runs an action until its deadline, or until nobody waits for it any more.
+    pub(super) async fn act(
+        &self,
+        job: &Job<'_>,
+        cx: &RunContext,
+        action: &dyn Pattern,
+        input: Value,
+    ) -> Result<Outcome> {
+        // The run goes first: what ends inside by itself knows better what happened.
+        tokio::select! {
+            biased;
+            outcome = timeout_at(cx.call.deadline, action.run(cx, input)) => outcome.unwrap_or_else(|_| {
+                let message = "the time for the whole call was used up";
+                Err(Error::new(Kind::Timeout, message).applied(job.unknown()))
+            }),
+            () = cx.call.cancel.cancelled() => {
+                let message = "nobody waits for the result any more";
+                Err(Error::new(Kind::Cancelled, message).applied(job.unknown()))
+            }
+        }
+    }
+}
+
+fn log(error: &Error, ms: u64) {
+    let (kind, detail) = (error.kind().as_str(), error.detail_text());
+    let applied = format!("{:?}", error.was_applied());
+    match error.kind() {
+        Kind::Internal => error!(ms, kind, applied, detail, "{error}"),
+        Kind::Unavailable | Kind::Timeout | Kind::Unauthenticated => {
+            warn!(ms, kind, applied, detail, "{error}")
+        }
+        _ => debug!(ms, kind, applied, detail, "{error}"),
+    }
+}

@@ -1,0 +1,187 @@
+//! The resources of a config.
+
+mod body;
+mod list;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use indexmap::IndexMap;
+use renkei_core::{
+    CallContext, Effect, Error, Kind, Result,
+    complete::{Completion, Partial},
+    resource::{Contents, Listing, ResourceInfo, ResourcePlan, Resources},
+    uri::Values,
+};
+
+use tokio::time::timeout_at;
+
+use super::{Engine, Problem, arguments, input::Input, job::Job};
+
+/// The resources, and how one is found by its URI.
+#[derive(Default)]
+pub(super) struct Shelf {
+    /// Plain ones, by URI.
+    fixed: IndexMap<Arc<str>, Resource>,
+    /// By their URI with variables; the first that fits is taken.
+    templates: IndexMap<Arc<str>, Resource>,
+    template_list: Vec<ResourceInfo>,
+}
+
+struct Resource {
+    plan: ResourcePlan,
+    input: Input,
+}
+
+impl Shelf {
+    pub(super) fn new(plans: Vec<ResourcePlan>, problems: &mut Vec<Problem>) -> Self {
+        let mut shelf = Shelf::default();
+        for plan in plans {
+            let input = match Input::new(&plan.input_schema) {
+                Ok(input) => input,
+                Err(what) => {
+                    problems.push(Problem {
+                        holder: format!("resource `{}`", plan.name),
+                        key: "input",
+                        what,
+                    });
+                    continue;
+                }
+            };
+            let place = if plan.uri.is_fixed() { &mut shelf.fixed } else { &mut shelf.templates };
+            place.insert(plan.uri.source().clone(), Resource { plan, input });
+        }
+        shelf.template_list = shelf.templates.values().map(Resource::info).collect();
+        shelf
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.fixed.is_empty() && self.templates.is_empty()
+    }
+
+    fn find(&self, uri: &str) -> Option<(&Resource, Values)> {
+        if let Some(resource) = self.fixed.get(uri) {
+            return Some((resource, Vec::new()));
+        }
+        self.templates.values().find_map(|resource| Some((resource, resource.plan.uri.values(uri)?)))
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Resource> {
+        self.fixed.values().chain(self.templates.values())
+    }
+}
+
+impl Resource {
+    fn info(&self) -> ResourceInfo {
+        let plan = &self.plan;
+        ResourceInfo {
+            uri: plan.uri.source().to_string(),
+            name: plan.name.to_string(),
+            title: plan.title.clone(),
+            description: plan.description.clone(),
+            mime_type: plan.mime_type.clone().or_else(|| body::mime_type_of(&plan.body).map(str::to_owned)),
+            size: plan.size,
+            annotations: plan.annotations.clone(),
+            icons: plan.icons.clone(),
+        }
+    }
+}
+
+fn unknown(uri: &str) -> Error {
+    let shown: String = uri.chars().take(200).collect();
+    Error::new(Kind::NotFound, format!("there is no resource `{shown}`"))
+}
+
+impl Engine {
+    fn job<'a>(&self, name: &'a str, timeout: Option<Duration>) -> Job<'a> {
+        let timeout = timeout.unwrap_or(self.options.tool_timeout);
+        Job { kind: "resource", name, effect: Effect::Read, timeout }
+    }
+
+    async fn contents(
+        &self,
+        resource: &Resource,
+        job: &Job<'_>,
+        cx: CallContext,
+        values: Values,
+    ) -> Result<Contents> {
+        let _place = self.place()?;
+        let plan = &resource.plan;
+        let texts = values.iter().map(|(name, text)| (&**name, text.as_str()));
+        let input = resource.input.check(&plan.name, arguments::typed(&plan.input_schema, texts))?;
+        let cx = self.context(job, cx, None);
+        let outcome = match &plan.action {
+            Some(action) => Some(self.act(job, &cx, &**action, input.clone()).await?),
+            None => None,
+        };
+        let (cx, payload) = match outcome {
+            Some(outcome) => (cx.with_vars(outcome.vars()), Some(outcome.value)),
+            None => (cx, None),
+        };
+        let scope = cx.scope("output", input);
+        let limit = self.options.content_bytes;
+        let body = body::read(&plan.body, payload, &scope, &self.options.base_dir, limit);
+        // A file may be far away, too.
+        let read = timeout_at(cx.call.deadline, body).await;
+        let (body, found) = read.unwrap_or_else(|_| {
+            Err(Error::new(Kind::Timeout, "the time for reading the resource was used up"))
+        })?;
+        let mime_type = plan.mime_type.clone().or(found);
+        Ok(Contents { mime_type, body, meta: None, ttl: plan.ttl, private: false })
+    }
+}
+
+#[async_trait]
+impl Resources for Engine {
+    async fn list(&self, cx: CallContext) -> Result<Listing> {
+        let mut listing = Listing {
+            resources: self.shelf.fixed.values().map(Resource::info).collect(),
+            missing: Vec::new(),
+            queried: self.shelf.templates.values().any(|resource| resource.plan.list.is_some()),
+        };
+        let _place = self.place()?;
+        let lists = self.shelf.templates.values().filter_map(|resource| {
+            let plan = resource.plan.list.as_ref()?;
+            Some(self.instances(&resource.plan, plan, cx.clone()))
+        });
+        for (resources, missing) in join_all(lists).await {
+            listing.resources.extend(resources);
+            listing.missing.extend(missing);
+        }
+        Ok(listing)
+    }
+
+    fn templates(&self) -> &[ResourceInfo] {
+        &self.shelf.template_list
+    }
+
+    async fn read(&self, cx: CallContext, uri: &str) -> Result<Contents> {
+        if let Some(kept) = self.kept.read(&cx.principal, uri) {
+            return kept;
+        }
+        let (resource, values) = self.shelf.find(uri).ok_or_else(|| unknown(uri))?;
+        let job = self.job(&resource.plan.name, resource.plan.timeout);
+        job.guarded(&cx, self.contents(resource, &job, cx.clone(), values)).await
+    }
+
+    async fn complete(&self, cx: CallContext, uri: &str, partial: Partial) -> Result<Completion> {
+        let found = self
+            .shelf
+            .templates
+            .get(uri)
+            .filter(|resource| resource.plan.uri.variables().any(|name| **name == *partial.name));
+        let Some(resource) = found else {
+            let [uri, name] = [uri, &partial.name].map(|text| text.chars().take(200).collect::<String>());
+            let message = format!("there is no resource template `{uri}` with a variable `{name}`");
+            return Err(Error::new(Kind::NotFound, message));
+        };
+        let plan = resource.plan.complete.get(partial.name.as_str());
+        self.complete_by(plan, &format!("the resource `{}`", resource.plan.name), cx, partial).await
+    }
+
+    fn timeout(&self) -> Duration {
+        let own = self.shelf.all().filter_map(|resource| resource.plan.timeout);
+        own.chain([self.options.tool_timeout]).max().unwrap_or_default()
+    }
+}
