@@ -102,6 +102,18 @@ pub(crate) fn python() -> Result<PathBuf> {
     Ok(folder.join("bin/python"))
 }
 
+/// The database servers that tests start for themselves. Packages put servers where not everybody's `PATH` leads.
+pub(crate) fn databases() -> Result<()> {
+    let there = |program: &str| {
+        let places = [program.to_owned(), format!("/usr/sbin/{program}")];
+        places.iter().any(|place| command::works(Command::new(place).args(["--no-defaults", "--version"])))
+    };
+    if there("mariadbd") && there("mariadb-install-db") {
+        return Ok(());
+    }
+    debian(&["mariadb-server"]).context("MariaDB is missing")
+}
+
 /// Installs Debian packages where that is possible without asking anybody.
 fn debian(packages: &[&str]) -> Result<()> {
     let root = command::output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");

@@ -77,8 +77,8 @@ pub struct Loaded {
 }
 
 /// Systems of later versions.
-const LATER_CONNECTORS: [&str; 11] =
-    ["amqp", "graphql", "grpc", "kafka", "mcp", "mqtt", "mysql", "nats", "postgres", "rabbitmq", "redis"];
+const LATER_CONNECTORS: [&str; 10] =
+    ["amqp", "graphql", "grpc", "kafka", "mcp", "mqtt", "nats", "postgres", "rabbitmq", "redis"];
 /// Layers of later versions.
 const LATER_LAYERS: [&str; 3] = ["breaker", "cache", "limit"];
 

@@ -24,6 +24,25 @@ fn the_shop_loads_without_a_word() {
     assert!(loaded.plan.tools.len() >= 10 && loaded.plan.systems.len() == 4);
 }
 
+/// One folder a system or a pattern, beside the shop, which has them all.
+#[test]
+fn the_small_examples_load_without_a_word() {
+    let mut examples = 0;
+    for entry in Path::new("../../examples").read_dir().unwrap() {
+        let folder = entry.unwrap().path();
+        if !folder.is_dir() || folder.ends_with("shop") {
+            continue;
+        }
+        let loaded =
+            load_with_environment(std::slice::from_ref(&folder), &kinds(), &Options::default(), &|_| None);
+        let loaded = loaded.unwrap_or_else(|report| panic!("{}: {report}", folder.display()));
+        assert!(loaded.report.is_empty(), "{}: {}", folder.display(), loaded.report.render(Style::PLAIN));
+        assert!(!loaded.plan.tools.is_empty(), "{}", folder.display());
+        examples += 1;
+    }
+    assert!(examples > 0, "no example was found");
+}
+
 #[test]
 fn the_editors_schema_takes_the_shop_and_refuses_slips() {
     let schema = serde_json::Value::from(&schema(&kinds()));
@@ -119,6 +138,7 @@ fn there_is_a_page_for_every_part() {
             "prompts.md",
             "systems.md",
             "http.md",
+            "mysql.md",
             "sqlite.md",
             "files.md",
         ]

@@ -5,6 +5,7 @@
 
 pub mod files;
 pub mod http;
+pub mod mysql;
 pub mod sql;
 pub mod sqlite;
 
@@ -13,4 +14,4 @@ mod slots;
 use renkei_core::ConnectorKind;
 
 /// All kinds of systems, in the order of the reference.
-pub static CONNECTORS: &[&dyn ConnectorKind] = &[&http::Http, &sqlite::Sqlite, &files::Files];
+pub static CONNECTORS: &[&dyn ConnectorKind] = &[&http::Http, &mysql::Mysql, &sqlite::Sqlite, &files::Files];

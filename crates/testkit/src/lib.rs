@@ -1,4 +1,6 @@
 //! What the tests of all crates share.
 
 pub mod fault;
+pub mod mariadb;
 pub mod store;
+pub mod tls;

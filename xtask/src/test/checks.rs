@@ -28,6 +28,7 @@ fn hold(holds: bool, hint: &str) -> Result<()> {
 }
 
 pub(super) fn unit(tally: &mut Tally) -> Result<()> {
+    install::databases()?;
     let mut cargo = workspace::cargo();
     if let Some(folder) = install::nextest()? {
         cargo.env("PATH", with_path(folder)?);

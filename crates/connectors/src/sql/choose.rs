@@ -3,7 +3,7 @@
 //! A value can never become a name, a direction or a clause. Where one is to decide about these, the config
 //! lists the possible texts, and the value only picks one of them.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use indexmap::IndexMap;
 use renkei_core::{
@@ -36,6 +36,8 @@ pub struct Choice {
     /// Where `by` is among the operation's slots.
     slot: usize,
     options: IndexMap<Arc<str>, String>,
+    /// The keywords and plain names in all options, in lower case.
+    words: BTreeSet<String>,
     default: Option<Arc<str>>,
 }
 
@@ -58,11 +60,12 @@ impl Choice {
             let diagnostic = Diagnostic::error(choose.by.span, format!("the choice `{name}` has no options"));
             error(d, diagnostic.hint("list them: `options: { price: 'price desc', name: name }`"));
         }
-        let mut options = IndexMap::new();
+        let (mut options, mut words) = (IndexMap::new(), BTreeSet::new());
         for (word, text) in &choose.options {
             match check_option(text, dialect) {
-                Ok(text) => {
+                Ok((text, own)) => {
                     options.insert(word.clone(), text);
+                    words.extend(own);
                 }
                 Err(problem) => {
                     let message = format!("the option `{word}` of `{name}` {problem}");
@@ -82,8 +85,13 @@ impl Choice {
             name: name.clone(),
             slot: add_slot(slots, tree),
             options,
+            words,
             default: choose.default.map(|default| default.value),
         })
+    }
+
+    pub(super) fn has_word(&self, word: &str) -> bool {
+        self.words.contains(word)
     }
 
     /// The text that the value picks.
@@ -108,8 +116,8 @@ impl Choice {
 }
 
 /// An option must be a part of a statement by itself: whatever stands around it, it ends where it ends.
-/// Gives it without comments, since one could reach into what follows.
-fn check_option(text: &str, dialect: &Dialect) -> Result<String, &'static str> {
+/// Gives it without comments, since one could reach into what follows, and its words.
+fn check_option(text: &str, dialect: &Dialect) -> Result<(String, Vec<String>), &'static str> {
     if text.contains("${") {
         return Err("holds a template; only fixed texts can be chosen");
     }
@@ -131,7 +139,8 @@ fn check_option(text: &str, dialect: &Dialect) -> Result<String, &'static str> {
     if depth > 0 {
         return Err("opens a parenthesis that it does not close");
     }
-    Ok(plain_text(&units, &tokens))
+    let words = tokens.iter().filter_map(|token| Some(token.word()?.to_owned())).collect();
+    Ok((plain_text(&units, &tokens), words))
 }
 
 fn list<'a>(words: impl Iterator<Item = &'a Arc<str>>) -> String {

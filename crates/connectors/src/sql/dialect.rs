@@ -146,22 +146,32 @@ pub static POSTGRES: Dialect = Dialect {
     no_rows: "select null where false",
 };
 
-/// MariaDB and MySQL in their default SQL mode.
-pub static MYSQL: Dialect = Dialect {
-    name: "MySQL",
-    quotes: &[same('\'', Quoted::Text), same('"', Quoted::Text), same('`', Quoted::Name)],
-    backslash: Backslash::Everywhere,
-    dollar_quotes: false,
-    line_comments: &["--", "#"],
-    dashes_need_space: true,
-    line_ends: &['\n'],
-    nested_comments: false,
-    executable_comments: true,
-    placeholders: &['?', '@'],
-    value_words: &["regexp", "rlike", "div", "mod", "xor", "binary", "interval"],
-    forbidden: &[],
-    parameters: Parameters::InOrder("?"),
-    lists: Lists::Expanded,
-    structures: false,
-    no_rows: "select null from dual where false",
-};
+/// MariaDB and MySQL, in the SQL mode that the connector sets: without `ANSI_QUOTES` and `NO_BACKSLASH_ESCAPES`.
+/// The driver has placeholders of its own, `:name`.
+pub static MYSQL: Dialect = mysql(&['?', '@', ':']);
+
+/// What the server gets: a statement of [`MYSQL`] with its parameters.
+pub static MYSQL_RENDERED: Dialect = mysql(&[]);
+
+const MYSQL_QUOTES: &[Quote] = &[same('\'', Quoted::Text), same('"', Quoted::Text), same('`', Quoted::Name)];
+
+const fn mysql(placeholders: &'static [char]) -> Dialect {
+    Dialect {
+        name: "MySQL",
+        quotes: MYSQL_QUOTES,
+        backslash: Backslash::Everywhere,
+        dollar_quotes: false,
+        line_comments: &["--", "#"],
+        dashes_need_space: true,
+        line_ends: &['\n'],
+        nested_comments: false,
+        executable_comments: true,
+        placeholders,
+        value_words: &["regexp", "rlike", "div", "mod", "xor", "binary", "interval"],
+        forbidden: &[],
+        parameters: Parameters::InOrder("?"),
+        lists: Lists::Expanded,
+        structures: false,
+        no_rows: "select null from dual where false",
+    }
+}

@@ -24,5 +24,5 @@ pub use choose::{Choice, Choose};
 pub use dialect::Dialect;
 pub use operation::{Operation, Plan, Refusal, Rules, Step};
 pub use reply::{Budget, Cut, Done, one, together};
-pub use show::show;
+pub use show::{rendered_as_data, show};
 pub use statement::{MAX_LIST, Rendered, Slots, Statement, Verb};

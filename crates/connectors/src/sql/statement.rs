@@ -1,6 +1,6 @@
 //! One statement: its text with gaps, and what goes into them.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
 use renkei_core::{
     Diagnostic, Diagnostics, Effect, Error, Node, Result, Span, Template, Tree, Value,
@@ -88,6 +88,7 @@ pub struct Statement {
     choices: Vec<Choice>,
     dialect: &'static Dialect,
     pub verb: Verb,
+    words: BTreeSet<String>,
     /// With `{}` in place of templates, cut to a line. Holds no values.
     pub label: String,
 }
@@ -210,6 +211,11 @@ impl Statement {
         }
         let label = label(&units, &tokens);
         Some(assemble(&units, &tokens, &holes, &places, choices, dialect, verb, label))
+    }
+
+    /// Whether the keyword or plain name (in lower case) stands anywhere in the statement, or in a choice for it.
+    pub fn has_word(&self, word: &str) -> bool {
+        self.words.contains(word) || self.choices.iter().any(|choice| choice.has_word(word))
     }
 
     /// Puts the values of one call into the gaps.
@@ -508,5 +514,6 @@ fn assemble(
     if !text.is_empty() {
         segments.push(Segment::Text(text));
     }
-    Statement { segments, scalars, choices: choices.to_vec(), dialect, verb, label }
+    let words = tokens.iter().filter_map(|token| Some(token.word()?.to_owned())).collect();
+    Statement { segments, scalars, choices: choices.to_vec(), dialect, verb, words, label }
 }

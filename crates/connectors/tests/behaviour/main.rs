@@ -7,6 +7,7 @@
 
 mod files;
 mod http;
+mod mysql;
 mod sqlite;
 mod subject;
 mod trials;
@@ -14,5 +15,11 @@ mod trials;
 use subject::Subject;
 
 /// Every connector.
-static SUBJECTS: &[&dyn Subject] =
-    &[&http::Http, &sqlite::Sqlite, &files::Files::Folder, &files::Files::S3, &files::Files::Webdav];
+static SUBJECTS: &[&dyn Subject] = &[
+    &http::Http,
+    &mysql::Mysql,
+    &sqlite::Sqlite,
+    &files::Files::Folder,
+    &files::Files::S3,
+    &files::Files::Webdav,
+];

@@ -202,6 +202,14 @@ impl Template {
         }
     }
 
+    /// The name of the argument that it is, where it is a path to one (`.id`) and nothing else.
+    pub fn argument(&self) -> Option<&str> {
+        match &self.0.body {
+            Body::Whole(Expression { code: parse::Code::Plain(path), .. }) => path.argument(),
+            _ => None,
+        }
+    }
+
     /// The free `$names` (without `$`; `env` and `file` for those), for dependency graphs.
     pub fn vars(&self) -> &[Arc<str>] {
         &self.0.refs.vars

@@ -33,6 +33,14 @@ pub(super) struct Plain {
 }
 
 impl Plain {
+    /// The member of the input that it is, if it is no more than that.
+    pub(super) fn argument(&self) -> Option<&str> {
+        match (&self.root, &self.steps[..]) {
+            (Root::Input, [(Key::Member(name), _)]) => Some(name),
+            _ => None,
+        }
+    }
+
     /// The plain path that an expression is, if it is one.
     pub(super) fn of(expr: &Expr) -> Option<Plain> {
         let (base, steps) = match &expr.op {

@@ -51,6 +51,14 @@ impl Tree {
         }
     }
 
+    /// See [`Template::argument`].
+    pub fn argument(&self) -> Option<&str> {
+        match &self.0 {
+            Branch::Template(template) => template.argument(),
+            _ => None,
+        }
+    }
+
     fn collect(&self, what: fn(&Template) -> &[Arc<str>]) -> Vec<Arc<str>> {
         let mut all = Vec::new();
         self.0.visit(&mut |template| {

@@ -117,6 +117,27 @@ pub(super) fn within(expression: &str, input: &str, steps: u64) -> String {
 }
 
 #[test]
+fn an_argument_is_a_path_of_one_step() {
+    for (text, argument) in [
+        ("${.id}", Some("id")),
+        ("${ .[\"first-name\"] }", Some("first-name")),
+        ("${.id?}", Some("id")),
+        ("${.}", None),
+        ("${.a.b}", None),
+        ("${.[0]}", None),
+        ("${$x}", None),
+        ("${.id + 1}", None),
+        ("a ${.id}", None),
+        ("id", None),
+    ] {
+        let mut d = Diagnostics::default();
+        let names = Names { vars: vec!["x".into()], ..Names::default() };
+        let template = Template::read(&node(text), &names, &mut d).unwrap();
+        assert_eq!(template.argument(), argument, "{text}");
+    }
+}
+
+#[test]
 fn runs_jq() {
     let table = [
         (".a, .b", r#"{"a":1}"#, "[1,null]"),
