@@ -7,12 +7,12 @@ use renkei_core::{
     ActionContext, Diagnostic, Diagnostics, Entry, FromNode, Node, NodeKind, PatternKind, Span, Tree,
     connector::SystemPlan,
     diagnostic::suggest,
-    pattern::{ActionPlan, Actions, Holder},
-    template::Names,
+    pattern::{ActionPlan, Actions, Holder, MAX_NESTING},
+    template::{Names, is_word, word_like},
 };
 use renkei_derive::FromNode;
 
-use crate::tool::{Input, absent_or, check_timeout, generic_part, input_schema, names, with_results};
+use crate::tool::{Input, absent_or, check_timeout, input_schema, names, with_results};
 
 /// An action with a name: `run: NAME` runs it, from any number of places.
 #[derive(Clone, Debug, FromNode)]
@@ -130,6 +130,11 @@ impl Actions for World<'_> {
                 None
             }
             None => match self.entries.iter().find(|entry| *entry.key == *name) {
+                Some(_) if self.path.borrow().len() > MAX_NESTING => {
+                    let message = format!("actions run each other more than {MAX_NESTING} deep");
+                    d.push(Diagnostic::error(at, message).hint("do more of it in one action"));
+                    None
+                }
                 Some(entry) => self.read_entry(entry, d),
                 None => {
                     d.push(self.unknown(name, at));
@@ -142,6 +147,7 @@ impl Actions for World<'_> {
 
 /// Reads one action. Nothing, with diagnostics, if something is wrong.
 fn read(entry: &Entry, world: &World<'_>, d: &mut Diagnostics) -> Option<ActionPlan> {
+    check_name(entry, d);
     let name = format!("the action `{}`", entry.key);
     let NodeKind::Map(members) = &entry.value.kind else {
         let message = format!("{name} is {}, not a mapping", entry.value.what());
@@ -150,7 +156,7 @@ fn read(entry: &Entry, world: &World<'_>, d: &mut Diagnostics) -> Option<ActionP
     };
     let holder = Holder { kind: "an action", name: &name, at: entry.key_span, keys: &KEYS };
     let members = holder.known(members, world.patterns, d);
-    let generic = generic_part(entry, &members, &KEYS);
+    let generic = holder.own(&members);
     let config = ActionConfig::from_node(&generic, d);
     let input_schema = input_schema(&generic, d);
     let names = names(input_schema.as_ref());
@@ -166,4 +172,15 @@ fn read(entry: &Entry, world: &World<'_>, d: &mut Diagnostics) -> Option<ActionP
         timeout: config.timeout,
         input_schema: input_schema?,
     })
+}
+
+fn check_name(entry: &Entry, d: &mut Diagnostics) {
+    if !is_word(&entry.key) {
+        let better = word_like(&entry.key).unwrap_or_else(|| "get_order".into());
+        d.push(
+            Diagnostic::error(entry.key_span, format!("`{}` cannot be the name of an action", entry.key)).hint(format!(
+                "a name has 1 to 64 lower-case letters, digits and `_`, and does not begin with a digit: `{better}`"
+            )),
+        );
+    }
 }

@@ -17,7 +17,7 @@ use renkei_core::{
     diagnostic::{Sources, suggest},
     prompt::PromptPlan,
     resource::ResourcePlan,
-    template::Names,
+    template::{Names, is_word, word_like},
     tool::ToolPlan,
 };
 
@@ -145,27 +145,11 @@ pub fn load_with_environment(
     Ok(Loaded { plan, report })
 }
 
-/// Whether a name may be a `$name` in templates.
-fn is_word(name: &str) -> bool {
-    let mut letters = name.bytes();
-    let head = letters.next().is_some_and(|byte| matches!(byte, b'a'..=b'z' | b'_'));
-    head && name.len() <= 64 && letters.all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
-}
-
 fn check_system_name(entry: &Entry, d: &mut Diagnostics) {
     if is_word(&entry.key) {
         return;
     }
-    let mut better: String = entry
-        .key
-        .chars()
-        .map(|letter| letter.to_ascii_lowercase())
-        .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' })
-        .take(64)
-        .collect();
-    if !is_word(&better) {
-        better = "orders".into();
-    }
+    let better = word_like(&entry.key).unwrap_or_else(|| "orders".into());
     d.push(
         Diagnostic::error(entry.key_span, format!("`{}` cannot be the name of a system", entry.key)).hint(format!(
             "a name has 1 to 64 lower-case letters, digits and `_`, and does not begin with a digit: `{better}`"

@@ -1,6 +1,6 @@
 //! Reference pages in Markdown, generated from the same schemas as the editors' one.
 
-use renkei_core::{Map, Schema, Value};
+use renkei_core::{Definitions, Map, PatternKind, Schema, Value, pattern::ACTION_DEFINITION};
 
 use crate::{
     plan::Kinds,
@@ -10,44 +10,51 @@ use crate::{
 const HEAD: &str =
     "<!-- Generated from the config types by `cargo xtask docs`. Edit the doc comments there. -->\n\n";
 
-/// File names and texts: a page for each word of the top level and each connector.
+/// File names and texts: a page for each word of the top level, each pattern and each connector.
 pub fn reference(kinds: &Kinds<'_>) -> Vec<(String, String)> {
     let parts = Parts::new(kinds);
-    let mut defs = renkei_core::Definitions::default();
+    let mut defs = Definitions::default();
     let mut pages = vec![
         page("server.md", "server", "What stands under `server:`.", &parts.server, &parts.definitions),
-        page(
+        holder(
             "actions.md",
             "actions",
             "What stands under `actions: { NAME: … }`. An action with a name has exactly one action in it; `run: NAME` \
              runs it.",
             &parts.action,
-            &parts.definitions,
+            kinds,
+            &parts,
         ),
-        page(
+        holder(
             "tools.md",
             "tools",
             "What stands under `tools: { NAME: … }`. A tool has exactly one action.",
             &parts.tool,
-            &parts.definitions,
+            kinds,
+            &parts,
         ),
-        page(
+        holder(
             "resources.md",
             "resources",
             "What stands under `resources: { NAME: … }`. What a resource holds is given by exactly one of an action, \
              `text`, `blob` and `file`; `text`, `blob` and `output` may also shape what the action gave.",
             &parts.resource,
-            &parts.definitions,
+            kinds,
+            &parts,
         ),
-        page(
+        holder(
             "prompts.md",
             "prompts",
             "What stands under `prompts: { NAME: … }`. A prompt may have one action, whose result its messages use.",
             &parts.prompt,
-            &parts.definitions,
+            kinds,
+            &parts,
         ),
         systems(kinds, &parts),
     ];
+    for kind in kinds.patterns {
+        pages.push(pattern(*kind, kinds, &parts));
+    }
     for kind in kinds.connectors {
         let name = kind.name();
         let system =
@@ -71,6 +78,51 @@ fn page(file: &str, title: &str, lead: &str, schema: &Schema, definitions: &Map)
     writer.body(schema);
     writer.finish_definitions();
     (file.to_owned(), writer.finish())
+}
+
+/// What holds an action: the action's keys have pages of their own.
+fn holder(
+    file: &str,
+    title: &str,
+    lead: &str,
+    schema: &Schema,
+    kinds: &Kinds<'_>,
+    parts: &Parts,
+) -> (String, String) {
+    let mut of_actions: Vec<&str> = Vec::new();
+    for kind in kinds.patterns {
+        of_actions.push(kind.name());
+        of_actions.extend(kind.companions(&mut Definitions::default()).into_iter().map(|(name, _)| name));
+    }
+    let all = schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+    let own: Map = all.into_iter().filter(|(name, _)| !of_actions.contains(&&**name)).collect();
+    let mut schema = schema.as_object().cloned().unwrap_or_default();
+    schema.insert("properties".into(), own.into());
+    let mut writer = Writer::new(&parts.definitions);
+    writer.patterns = kinds.patterns.iter().map(|kind| kind.name()).collect();
+    writer.out += HEAD;
+    writer.out += &format!("# {title}\n\n{lead}\n\n");
+    writer.body(&schema.into());
+    writer.choice_of_actions(if matches!(title, "resources" | "prompts") { "at most" } else { "exactly" });
+    writer.finish_definitions();
+    (file.to_owned(), writer.finish())
+}
+
+/// The page of a pattern.
+fn pattern(kind: &dyn PatternKind, kinds: &Kinds<'_>, parts: &Parts) -> (String, String) {
+    let name = kind.name();
+    let action = parts.definitions.get(ACTION_DEFINITION).and_then(|action| action.get("properties"));
+    let schema = |key: &str| action.and_then(|all| all.get(key)).cloned().unwrap_or_default();
+    let mut writer = Writer::new(&parts.definitions);
+    writer.patterns = kinds.patterns.iter().map(|kind| kind.name()).collect();
+    writer.out += HEAD;
+    writer.out += &format!("# {name}\n\n");
+    writer.section(&format!("`{name}: …`"), &schema(name));
+    for (companion, _) in kind.companions(&mut Definitions::default()) {
+        writer.section(&format!("`{companion}: …`, beside `{name}`"), &schema(companion));
+    }
+    writer.finish_definitions();
+    (format!("{name}.md"), writer.finish())
 }
 
 /// The layers, which every system has.
@@ -101,11 +153,13 @@ struct Writer<'a> {
     /// Names of definitions to write, in the order in which they were met.
     queue: Vec<String>,
     written: usize,
+    /// The patterns that have pages.
+    patterns: Vec<&'static str>,
 }
 
 impl<'a> Writer<'a> {
     fn new(definitions: &'a Map) -> Self {
-        Writer { out: String::new(), definitions, queue: Vec::new(), written: 0 }
+        Writer { out: String::new(), definitions, queue: Vec::new(), written: 0, patterns: Vec::new() }
     }
 
     fn finish(self) -> String {
@@ -129,18 +183,32 @@ impl<'a> Writer<'a> {
     }
 
     fn body(&mut self, schema: &Schema) {
-        let schema = &resolve(schema, self.definitions).clone();
+        let schema = &match is_action(schema) {
+            true => schema.clone(),
+            false => resolve(schema, self.definitions).clone(),
+        };
         if let Some(text) = schema.get("description").and_then(Value::as_str) {
             self.out += &format!("{text}\n\n");
         }
         match (schema.get("properties").and_then(Value::as_object), choices(schema)) {
-            (Some(properties), _) if !properties.is_empty() => self.table(schema, properties),
+            (Some(properties), _) if !properties.is_empty() => {
+                self.table(schema, properties);
+                if is_action(schema) {
+                    self.choice_of_actions("exactly");
+                }
+            }
+            _ if is_action(schema) => self.choice_of_actions("exactly"),
             (_, Some(choices)) => self.choices(choices),
             _ => {
                 let text = self.type_of(schema);
                 self.out += &format!("{text}\n\n");
             }
         }
+    }
+
+    fn choice_of_actions(&mut self, how_many: &str) {
+        let pages: Vec<String> = self.patterns.iter().map(|name| format!("[`{name}`]({name}.md)")).collect();
+        self.out += &format!("And the keys of {how_many} one action: {}.\n\n", pages.join(", "));
     }
 
     fn table(&mut self, schema: &Schema, properties: &Map) {
@@ -191,6 +259,9 @@ impl<'a> Writer<'a> {
 
     /// The type in a few words, with links to definitions.
     fn type_of(&mut self, schema: &Schema) -> String {
+        if is_action(schema) && schema.get("properties").is_none() {
+            return "action".into();
+        }
         if let Some(name) = definition_of(schema) {
             let definition = self.definitions.get(name);
             if name == crate::schema::TEMPLATE {
@@ -276,6 +347,14 @@ fn word(name: &str) -> &str {
         "boolean" => "true or false",
         other => other,
     }
+}
+
+/// Whether it refers to any action.
+fn is_action(schema: &Schema) -> bool {
+    schema
+        .get("$ref")
+        .and_then(|r| r.as_str()?.strip_prefix("#/$defs/"))
+        .is_some_and(|name| name == ACTION_DEFINITION)
 }
 
 fn choices(schema: &Schema) -> Option<&[Value]> {

@@ -239,6 +239,10 @@ fn one_of_keys(keys: impl Iterator<Item = &'static str>) -> Value {
 
 /// The name of the definition that a schema is nothing but a reference to.
 pub(crate) fn definition_of(schema: &Schema) -> Option<&str> {
+    // An action with keys beside it refers to the action and is more than that.
+    if schema.get("properties").is_some() {
+        return None;
+    }
     schema.get("$ref")?.as_str()?.strip_prefix("#/$defs/")
 }
 

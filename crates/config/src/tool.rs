@@ -141,7 +141,7 @@ fn read(entry: &Entry, world: &World<'_>, d: &mut Diagnostics) -> Option<ToolPla
     let name = format!("the tool `{}`", entry.key);
     let holder = Holder { kind: "a tool", name: &name, at: entry.key_span, keys: &KEYS };
     let members = holder.known(members, world.patterns, d);
-    let tool = generic_part(entry, &members, &KEYS);
+    let tool = holder.own(&members);
     let config = ToolConfig::from_node(&tool, d);
     // From here on everything is read from the tree: what is wrong elsewhere in the tool hides nothing.
     let input_schema = input_schema(&tool, d);
@@ -195,13 +195,6 @@ fn check_name(entry: &Entry, d: &mut Diagnostics) {
                 .hint("a name has 1 to 128 letters, digits, `_`, `-` and `.`; what people read is `title`"),
         );
     }
-}
-
-/// The part with `keys`, without the action. It stands where the name stands, so that a missing key is shown
-/// there.
-pub(crate) fn generic_part(entry: &Entry, members: &[Entry], keys: &[&str]) -> Node {
-    let members = members.iter().filter(|member| keys.contains(&&*member.key)).cloned().collect();
-    Node { kind: NodeKind::Map(members), span: entry.key_span }
 }
 
 /// What templates may refer to beside their input, in any action that is not inside another one.

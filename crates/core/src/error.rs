@@ -101,6 +101,7 @@ struct Inner {
     detail: Option<String>,
     context: Vec<String>,
     status: Option<u16>,
+    protocol: Option<i32>,
 }
 
 impl Error {
@@ -119,6 +120,7 @@ impl Error {
             detail: None,
             context: Vec::new(),
             status: None,
+            protocol: None,
         }))
     }
 
@@ -160,6 +162,21 @@ impl Error {
         self
     }
 
+    /// More for the model and the user, after what there is: a clause.
+    #[must_use]
+    pub fn adding(mut self, clause: impl fmt::Display) -> Self {
+        let public = &mut Arc::make_mut(&mut self.0).public;
+        *public = format!("{}; {clause}", public.trim_end_matches('.'));
+        self
+    }
+
+    /// To be answered as an error of the protocol with this code, not as the result of a tool.
+    #[must_use]
+    pub fn protocol(mut self, code: i32) -> Self {
+        Arc::make_mut(&mut self.0).protocol = Some(code);
+        self
+    }
+
     /// Where it happened, from the inside out: `` call `crm` ``, `` tool `get_customer` ``.
     #[must_use]
     pub fn context(mut self, place: impl Into<String>) -> Self {
@@ -189,6 +206,10 @@ impl Error {
 
     pub fn status_code(&self) -> Option<u16> {
         self.0.status
+    }
+
+    pub fn protocol_code(&self) -> Option<i32> {
+        self.0.protocol
     }
 
     pub fn places(&self) -> &[String] {

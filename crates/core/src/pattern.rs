@@ -9,6 +9,9 @@ use indexmap::IndexMap;
 
 pub use action::{Holder, LATER};
 
+/// So deep actions nest at most, those that `run` names included.
+pub const MAX_NESTING: usize = 16;
+
 use crate::{
     Definitions, Diagnostics, Effect, Entry, Node, Payload, Result, RunContext, Schema, Span, Tree, Value,
     connector::SystemPlan, template::Names,
@@ -17,6 +20,18 @@ use crate::{
 /// The definition that stands for any action in JSON Schemas: `{ "$ref": "#/$defs/action" }`. Other keys may
 /// stand beside those of the action: a schema that refers to it says `unevaluatedProperties: false`.
 pub const ACTION_DEFINITION: &str = "action";
+
+/// The mapping that `own` is the schema of, with an action in it.
+pub fn with_action(own: &Schema, defs: &Definitions) -> Schema {
+    let definition = own.get("$ref").and_then(|r| r.as_str()?.strip_prefix("#/$defs/"));
+    let own = definition.and_then(|name| defs.map.get(name)).unwrap_or(own);
+    let mut map = own.as_object().cloned().unwrap_or_default();
+    map.insert("$ref".into(), format!("#/$defs/{ACTION_DEFINITION}").into());
+    // `additionalProperties` would refuse the keys of the action.
+    map.shift_remove("additionalProperties");
+    map.insert("unevaluatedProperties".into(), false.into());
+    map.into()
+}
 
 /// A kind of action, such as `call`: one folder in `patterns`, one line in its slice.
 pub trait PatternKind: Send + Sync {
@@ -129,6 +144,11 @@ pub trait Pattern: Send + Sync + fmt::Debug {
     /// `$result_meta`: the branches of an aggregate.
     fn results(&self) -> Vec<Arc<str>> {
         Vec::new()
+    }
+
+    /// How many actions deep it is, itself included; see [`MAX_NESTING`].
+    fn height(&self) -> usize {
+        1
     }
 
     /// Runs it. Dropping the future ends the run and frees what it held.

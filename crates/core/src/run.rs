@@ -1,12 +1,25 @@
 //! One execution of an action, and the one door through which it has effects.
 
-use std::{sync::Arc, time::Duration};
+mod effects;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::{Call, CallContext, Map, Reply, Request, Result, Scope, Value};
+pub use effects::Effects;
+
+use crate::{Call, CallContext, Effect, Error, Map, Reply, Request, Result, Scope, Value};
+
+/// So many parts of one run – branches, elements of lists – are under way at once; one more is an error.
+pub const MAX_PARTS: usize = 1000;
 
 /// Gives the connected systems of a run; an unavailable one is an error that says so.
 #[async_trait]
@@ -23,9 +36,29 @@ pub struct Progress {
     pub message: Option<String>,
 }
 
-/// Takes progress reports. A report is a courtesy: it never blocks or fails a run.
+/// How much a line of `log` matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    Debug,
+    Info,
+    Warning,
+    Error,
+}
+
+/// What an action writes for whoever called.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    pub level: Level,
+    pub message: String,
+    /// An object, if there is anything.
+    pub fields: Option<Value>,
+}
+
+/// Takes progress reports, and what actions write. Both are a courtesy: they never block or fail a run.
 pub trait ProgressSink: Send + Sync {
     fn report(&self, progress: Progress);
+
+    fn line(&self, _: Line) {}
 }
 
 /// What a pattern sees of its run. Every effect goes through [`RunContext::step`].
@@ -37,6 +70,8 @@ pub struct RunContext {
     path: Arc<[Arc<str>]>,
     /// What the actions around this one bound for its templates: results of branches, `$item`.
     vars: Arc<Map>,
+    progress: Option<Arc<dyn ProgressSink>>,
+    effects: Option<Arc<Effects>>,
 }
 
 struct Run {
@@ -44,7 +79,23 @@ struct Run {
     /// RFC 3339; fixed for the whole run.
     now: Arc<str>,
     systems: Arc<dyn Systems>,
-    progress: Option<Arc<dyn ProgressSink>>,
+    /// The parts under way; see [`MAX_PARTS`].
+    parts: AtomicUsize,
+}
+
+/// A part of a run that is under way. Its place is free again when this is dropped.
+pub struct Part(Arc<Run>);
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.0.parts.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl std::fmt::Debug for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Part")
+    }
 }
 
 impl RunContext {
@@ -57,9 +108,11 @@ impl RunContext {
         let now = jiff::Timestamp::now().to_string().into();
         RunContext {
             call,
-            run: Arc::new(Run { id, now, systems, progress }),
+            run: Arc::new(Run { id, now, systems, parts: AtomicUsize::new(0) }),
             path: Arc::default(),
             vars: Arc::default(),
+            progress,
+            effects: None,
         }
     }
 
@@ -73,14 +126,59 @@ impl RunContext {
     pub async fn step(&self, name: &str, request: Request) -> Result<Reply> {
         let system = self.run.systems.get(&request.op.system).await?;
         let span = tracing::debug_span!("step", name);
-        system.call(&self.call, &request).instrument(span).await
+        let changing = self.effects.as_ref().filter(|_| request.effect != Effect::Read);
+        if let Some(effects) = changing {
+            effects.begin();
+        }
+        let result = system.call(&self.call, &request).instrument(span).await;
+        if let Some(effects) = changing {
+            effects.end(&result);
+        }
+        result
+    }
+
+    /// Begins a part that runs beside others.
+    ///
+    /// # Errors
+    /// Too many are under way.
+    pub fn begin_part(&self) -> Result<Part> {
+        let part = Part(self.run.clone());
+        if part.0.parts.fetch_add(1, Ordering::Relaxed) < MAX_PARTS {
+            return Ok(part);
+        }
+        Err(Error::internal(format!(
+            "run more than {MAX_PARTS} branches and elements at once; lower `concurrency`"
+        )))
     }
 
     /// Tells whoever waits how far the run is.
     pub fn progress(&self, progress: Progress) {
-        if let Some(sink) = &self.run.progress {
+        if let Some(sink) = &self.progress {
             sink.report(progress);
         }
+    }
+
+    /// Writes a line for whoever called, if they asked for such.
+    pub fn line(&self, line: Line) {
+        if let Some(sink) = &self.progress {
+            sink.line(line);
+        }
+    }
+
+    /// Whether somebody wants to know how far the run is.
+    pub fn wants_progress(&self) -> bool {
+        self.progress.is_some()
+    }
+
+    /// The same context for a part of the action: its reports go to `sink`.
+    pub fn with_progress(&self, sink: Arc<dyn ProgressSink>) -> RunContext {
+        RunContext { progress: Some(sink), ..self.clone() }
+    }
+
+    /// The same context, and what becomes of the effects of its steps.
+    pub fn watched(&self) -> (RunContext, Arc<Effects>) {
+        let effects = Arc::new(Effects::within(self.effects.clone()));
+        (RunContext { effects: Some(effects.clone()), ..self.clone() }, effects)
     }
 
     /// The context of the action `name` nested in this one: same run, same deadline, longer path.
@@ -93,6 +191,16 @@ impl RunContext {
     pub fn with_vars(&self, vars: impl IntoIterator<Item = (Arc<str>, Value)>) -> RunContext {
         let vars = self.vars.iter().map(|(name, value)| (name.clone(), value.clone())).chain(vars);
         RunContext { vars: Arc::new(vars.collect()), ..self.clone() }
+    }
+
+    /// The same context, in which templates do not see `names`: they mean something else from here on, which
+    /// may be absent.
+    pub fn hiding<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> RunContext {
+        let mut vars = Map::clone(&self.vars);
+        for name in names {
+            vars.shift_remove(name);
+        }
+        RunContext { vars: Arc::new(vars), ..self.clone() }
     }
 
     /// The same context for an action that stands elsewhere: it sees nothing of what was bound here.

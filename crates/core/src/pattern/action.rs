@@ -2,29 +2,23 @@
 
 use std::sync::Arc;
 
-use super::{ActionContext, ActionNode, Pattern, PatternKind};
-use crate::{Definitions, Diagnostic, Diagnostics, Entry, Span, diagnostic::suggest};
+use super::{ActionContext, ActionNode, MAX_NESTING, Pattern, PatternKind};
+use crate::{Definitions, Diagnostic, Diagnostics, Entry, Node, NodeKind, Span, diagnostic::suggest};
 
 /// Words of actions of later versions.
-pub const LATER: [&str; 18] = [
-    "aggregate",
+pub const LATER: [&str; 12] = [
     "ask",
     "cache",
     "choose",
     "enqueue",
-    "fallback",
-    "for_each",
     "parallel",
     "pipeline",
     "publish",
     "race",
-    "run",
     "saga",
     "scatter",
-    "switch",
     "task",
     "transaction",
-    "with",
 ];
 
 /// What holds an action.
@@ -72,6 +66,13 @@ impl Holder<'_> {
         out
     }
 
+    /// Those of `members` that are its own, without the action. They stand where the name stands, so that a
+    /// missing key is shown there.
+    pub fn own(&self, members: &[Entry]) -> Node {
+        let own = members.iter().filter(|member| self.keys.contains(&&*member.key)).cloned().collect();
+        Node { kind: NodeKind::Map(own), span: self.at }
+    }
+
     /// Reads the action under the only key of `members` that names a pattern.
     pub fn action(&self, members: &[Entry], cx: &mut ActionContext<'_>) -> Option<Arc<dyn Pattern>> {
         let (member, pattern) = self.only_action(members, cx)?;
@@ -89,7 +90,15 @@ impl Holder<'_> {
             cx.diagnostics.push(Diagnostic::error(stray.key_span, message).hint("remove it"));
         }
         let action = ActionNode { key: member.key_span, value: &member.value, companions: &companions };
-        pattern.read(&action, cx)
+        let read = pattern.read(&action, cx)?;
+        if read.height() > MAX_NESTING {
+            cx.diagnostics.push(
+                Diagnostic::error(member.key_span, format!("actions nest more than {MAX_NESTING} deep"))
+                    .hint("those that `run` names count, too; do more of it in one"),
+            );
+            return None;
+        }
+        Some(read)
     }
 
     fn only_action<'m, 'p>(

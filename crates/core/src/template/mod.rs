@@ -20,12 +20,14 @@ mod tree;
 mod tests;
 
 mod noted;
+mod words;
 
 use std::{borrow::Cow, sync::Arc};
 
 pub use noted::Noted;
 pub use split::{Piece, escape, split};
 pub use tree::Tree;
+pub use words::{RESERVED, is_word, word_like};
 
 use crate::{Diagnostic, Diagnostics, Error, Kind, Map, Node, NodeKind, Result, Value};
 
