@@ -4,16 +4,26 @@ use std::{any::Any, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration
 
 use futures_util::FutureExt as _;
 use renkei_core::{
-    CallContext, Error, Kind, Principal, Value, call::Trace, run::ProgressSink, tool::ToolResult,
+    CallContext, Error, Kind, Principal, Value,
+    call::Trace,
+    run::{Level, ProgressSink},
+    tool::ToolResult,
 };
 use rmcp::{
     ErrorData, RoleServer,
-    model::{CallToolRequestParams, CallToolResult, ProgressNotificationParam, ProgressToken},
+    model::{CallToolRequestParams, CallToolResult, ErrorCode, ProgressNotificationParam, ProgressToken},
     service::{Peer, RequestContext},
 };
 use tokio::time::Instant;
 
-use super::{Server, exact::Exact, message::Arguments, progress::Queue, publish};
+use super::{
+    Server,
+    exact::Exact,
+    logging,
+    message::Arguments,
+    progress::{Queue, Report},
+    publish,
+};
 
 impl Server {
     /// Runs a tool for one request. Dropping the future ends the run, and so does the request's token.
@@ -21,6 +31,7 @@ impl Server {
         &self,
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
+        level: Option<Level>,
     ) -> Result<CallToolResult, ErrorData> {
         let name = &*request.name;
         if !self.published.contains_key(name) {
@@ -37,11 +48,12 @@ impl Server {
             let busy = Error::unavailable(format!(
                 "the server runs as many calls as it may (`{limit}`); try again in a moment"
             ));
-            return Ok(record.finish(failed(busy)));
+            return record.finish(failed(busy));
         };
         let arguments = arguments(&context);
-        let queue = context.meta.get_progress_token().map(|token| (token, Arc::new(Queue::default())));
-        let sink = queue.as_ref().map(|(_, queue)| queue.clone() as Arc<dyn ProgressSink>);
+        let token = context.meta.get_progress_token();
+        let queue = Queue::new(token.is_some(), logging::asked(&context.meta).or(level)).map(Arc::new);
+        let sink = queue.clone().map(|queue| queue as Arc<dyn ProgressSink>);
 
         // The call itself is made inside the guarded future, so that a panic before its first await counts.
         let run = AssertUnwindSafe(async { self.tools.call(cx.clone(), name, arguments, sink).await });
@@ -51,8 +63,8 @@ impl Server {
             outcome
         };
         let forward = async {
-            if let Some((token, queue)) = &queue {
-                forward(queue, token, &context.peer).await;
+            if let Some(queue) = &queue {
+                forward(queue, token.as_ref(), &context.peer).await;
             }
         };
         let (mut run, mut forward) = (pin!(run), pin!(forward));
@@ -78,7 +90,7 @@ impl Server {
         let result = record.finish(result);
         // What the run reported leaves before its result. The notification under way must not be dropped:
         // the result could overtake it.
-        if let Some((_, queue)) = &queue {
+        if let Some(queue) = &queue {
             queue.close();
         }
         if forwarding {
@@ -87,7 +99,7 @@ impl Server {
                 () = &mut forward => {}
             }
         }
-        Ok(result)
+        result
     }
 }
 
@@ -109,12 +121,19 @@ fn failed(error: Error) -> ToolResult {
 }
 
 /// Sends the reports of one run until the queue is closed and empty, or the client is gone.
-async fn forward(queue: &Queue, token: &ProgressToken, peer: &Peer<RoleServer>) {
-    while let Some(progress) = queue.next().await {
-        let mut params = ProgressNotificationParam::new(token.clone(), progress.done);
-        params.total = progress.total.filter(|total| total.is_finite());
-        params.message = progress.message;
-        if peer.notify_progress(params).await.is_err() {
+async fn forward(queue: &Queue, token: Option<&ProgressToken>, peer: &Peer<RoleServer>) {
+    while let Some(report) = queue.next().await {
+        let sent = match (report, token) {
+            (Report::Progress(progress), Some(token)) => {
+                let mut params = ProgressNotificationParam::new(token.clone(), progress.done);
+                params.total = progress.total.filter(|total| total.is_finite());
+                params.message = progress.message;
+                peer.notify_progress(params).await
+            }
+            (Report::Progress(_), None) => Ok(()),
+            (Report::Line(line), _) => logging::send(line, peer).await,
+        };
+        if sent.is_err() {
             return;
         }
     }
@@ -149,9 +168,16 @@ struct Record<'a> {
 }
 
 impl Record<'_> {
-    fn finish(&self, result: ToolResult) -> CallToolResult {
+    fn finish(&self, result: ToolResult) -> Result<CallToolResult, ErrorData> {
         self.line(result.error.as_ref().map(Error::kind), result.error.as_ref());
-        publish::result(result, self.exact)
+        let of_protocol = result.error.as_ref().and_then(|error| Some((error, error.protocol_code()?)));
+        match of_protocol {
+            Some((error, code)) => {
+                let data = serde_json::json!({ "kind": error.kind().as_str(), "trace": self.cx.trace.id() });
+                Err(ErrorData::new(ErrorCode(code), error.to_string(), Some(data)))
+            }
+            None => Ok(publish::result(result, self.exact)),
+        }
     }
 
     /// One line a call.

@@ -17,17 +17,29 @@ use rmcp::{
     service::RequestContext,
 };
 
-use super::{Server, call::principal, page::page};
+use super::{
+    Server,
+    call::principal,
+    logging::{Asked, SetLevel},
+    page::page,
+};
 
 /// What is offered beyond the handshake. rmcp takes a request whose parameters do not fit its types for one
 /// with a method of its own, and would call it unknown.
-const TOOL_METHODS: [&str; 3] = ["server/discover", "tools/list", "tools/call"];
+const TOOL_METHODS: [&str; 4] = ["server/discover", "tools/list", "tools/call", "logging/setLevel"];
 const RESOURCE_METHODS: [&str; 3] = ["resources/list", "resources/templates/list", "resources/read"];
 const PROMPT_METHODS: [&str; 2] = ["prompts/list", "prompts/get"];
 
 /// rmcp's view of the server.
 #[derive(Clone, Debug)]
-pub(super) struct Handler(pub(super) Arc<Server>);
+pub(super) struct Handler(pub(super) Arc<Server>, Arc<Asked>);
+
+impl Handler {
+    /// For one session, or for one request of those that have none.
+    pub(super) fn new(server: Arc<Server>) -> Self {
+        Handler(server, Arc::default())
+    }
+}
 
 impl ServerHandler for Handler {
     fn get_info(&self) -> ServerConfig {
@@ -125,7 +137,20 @@ impl ServerHandler for Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        self.0.call(request, context).await.map(CallToolResponse::Complete)
+        self.0.call(request, context, self.1.level()).await.map(CallToolResponse::Complete)
+    }
+
+    async fn set_level(
+        &self,
+        request: SetLevel,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        // Newer clients ask with each request.
+        if context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28) {
+            return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, "logging/setLevel", None));
+        }
+        self.1.set(&request);
+        Ok(())
     }
 
     async fn on_custom_request(

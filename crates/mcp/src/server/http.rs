@@ -44,8 +44,9 @@ pub fn router(server: Arc<Server>, shutdown: CancellationToken) -> Router {
         .disable_allowed_origins()
         .with_json_response(true)
         .with_max_request_body_bytes(limits.message_bytes);
-    let handler = Handler(server.clone());
-    let service = StreamableHttpService::new(move || Ok(handler.clone()), sessions.clone(), config);
+    let handled = server.clone();
+    let service =
+        StreamableHttpService::new(move || Ok(Handler::new(handled.clone())), sessions.clone(), config);
     let front = Front { service, sessions, server, shutdown };
     Router::new().route("/mcp", any(endpoint)).with_state(Arc::new(front))
 }

@@ -6,6 +6,7 @@ mod exact;
 mod handler;
 mod http;
 mod lines;
+mod logging;
 mod message;
 mod mirror;
 mod page;
@@ -106,8 +107,9 @@ impl Server {
         let mut implementation = Implementation::new(info.name, info.version);
         implementation.title = info.title;
         implementation.icons = publish::icons(&info.icons);
-        let mut config = ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
-            .with_server_info(implementation);
+        let mut capabilities = ServerCapabilities::builder().enable_tools().build();
+        capabilities.logging = Some(JsonObject::default());
+        let mut config = ServerConfig::new(capabilities).with_server_info(implementation);
         config.instructions = info.instructions;
         let calls = Semaphore::new(limits.calls.min(Semaphore::MAX_PERMITS));
         Server { tools, published, mirrors, exact, resources: None, prompts: None, config, limits, calls }

@@ -30,7 +30,7 @@ where
     W: AsyncWrite + Send + Unpin + 'static,
 {
     let lines = Lines::new(server.clone(), reader, writer);
-    match serve_server_with_ct(Handler(server), lines, shutdown).await {
+    match serve_server_with_ct(Handler::new(server), lines, shutdown).await {
         Ok(running) => {
             running.waiting().await.map_err(io::Error::other)?;
             Ok(())

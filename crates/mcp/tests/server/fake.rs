@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use renkei_core::{
     CallContext, Error, Kind, Value,
-    run::{Progress, ProgressSink},
+    run::{Level, Line, Progress, ProgressSink},
     tool::{Content, Icon, ResourceBody, ToolInfo, ToolResult, Tools, UnknownTool},
 };
 use renkei_mcp::{Info, Limits, Server};
@@ -51,6 +51,8 @@ impl Fake {
             "report_and_wait",
             "report_and_echo",
             "echo_when_told",
+            "refuse_by_protocol",
+            "log",
         ];
         let tools = names.map(|name| Arc::new(info(name))).into();
         (Arc::new(Fake { tools, events, last: Mutex::default(), told: Notify::new() }), received)
@@ -158,6 +160,24 @@ impl Tools for Fake {
             "refuse" => {
                 let error = Error::new(Kind::Rejected, "the card was declined; use another one");
                 ToolResult { content: vec![], structured: None, error: Some(error) }
+            }
+            "log" => {
+                let said = [
+                    (Level::Debug, "ready", None),
+                    (Level::Info, "begun", None),
+                    (Level::Error, "ended", Some(Value::from([("id", 7i64)]))),
+                ];
+                for (level, message, fields) in said {
+                    if let Some(progress) = &progress {
+                        progress.line(Line { level, message: message.into(), fields });
+                    }
+                    tokio::task::yield_now().await;
+                }
+                text("done")
+            }
+            "refuse_by_protocol" => {
+                let error = Error::new(Kind::Rejected, "the job was refused").protocol(4001);
+                ToolResult { content: vec![], structured: None, error: Some(error.context("branch `a`")) }
             }
             "panic" => {
                 tokio::task::yield_now().await;

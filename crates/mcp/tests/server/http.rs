@@ -18,7 +18,7 @@ async fn discover_says_who_and_what() {
     assert_eq!(result["resultType"], "complete");
     let versions: Vec<_> = result["supportedVersions"].as_array().unwrap().iter().collect();
     assert!(versions.contains(&&json!(MODERN)) && versions.contains(&&json!(LEGACY)), "{versions:?}");
-    assert_eq!(result["capabilities"], json!({"tools": {}}));
+    assert_eq!(result["capabilities"], json!({"logging": {}, "tools": {}}));
     assert_eq!(result["instructions"], "Call echo first.");
     assert_eq!(result["ttlMs"], 60_000);
     assert_eq!(result["cacheScope"], "public");
@@ -32,7 +32,7 @@ async fn initialize_says_who_and_what() {
     let mut answer = face.send(Post::new(initialize(LEGACY)).build()).await;
     let result = &answer.message().await["result"];
     assert_eq!(result["protocolVersion"], LEGACY);
-    assert_eq!(result["capabilities"], json!({"tools": {}}));
+    assert_eq!(result["capabilities"], json!({"logging": {}, "tools": {}}));
     assert_eq!(result["serverInfo"], json!({"name": "fake", "title": "A fake", "version": "1.2.3"}));
     assert_eq!(result["instructions"], "Call echo first.");
 }
@@ -129,6 +129,67 @@ async fn every_kind_of_content() {
             {"type": "resource_link", "uri": "test://link", "name": "a link", "description": "where it leads"}
         ])
     );
+}
+
+#[tokio::test]
+async fn a_failure_of_the_protocol_is_an_error_in_both_eras() {
+    let face = Face::new();
+    let session = face.initialize().await;
+    let params = json!({"name": "refuse_by_protocol"});
+    let modern = face.modern("tools/call", params.clone()).await.json().await;
+    let legacy = face.legacy(&session, "tools/call", params).await.messages().await;
+    assert_eq!(legacy.len(), 1);
+    for answer in [&modern, &legacy[0]] {
+        assert_eq!(answer["error"]["code"], 4001, "{answer}");
+        assert_eq!(answer["error"]["message"], "branch `a`: the job was refused");
+        assert_eq!(answer["error"]["data"]["kind"], "rejected");
+        assert_eq!(answer["error"]["data"]["trace"].as_str().map(str::len), Some(32));
+        assert!(answer["result"].is_null());
+    }
+}
+
+#[tokio::test]
+async fn a_session_gets_the_lines_that_it_asked_for() {
+    let face = Face::new();
+    let (session, other) = (face.initialize().await, face.initialize().await);
+    let listen =
+        async |session: &str| face.send(Post::new(json!(null)).session(session).method("GET", "")).await;
+    let ask = async |session: &str, level: &str| {
+        let mut answer = face.legacy(session, "logging/setLevel", json!({"level": level})).await;
+        assert_eq!(answer.message().await["result"], json!({}));
+    };
+    let call = async |session: &str| {
+        let answers = face.legacy(session, "tools/call", json!({"name": "log"})).await.messages().await;
+        assert_eq!(answers.last().unwrap()["result"]["isError"], false);
+    };
+    let mut stream = listen(&session).await;
+    // Nothing comes before it asks.
+    call(&session).await;
+    ask(&session, "info").await;
+    call(&session).await;
+    assert_eq!(stream.message().await["params"], json!({"level": "info", "data": "begun"}));
+    let ended = json!({"level": "error", "data": {"message": "ended", "fields": {"id": 7}}});
+    assert_eq!(stream.message().await["params"], ended);
+    ask(&session, "warning").await;
+    call(&session).await;
+    assert_eq!(stream.message().await["params"], ended);
+    // Another session is another matter.
+    let mut stream = listen(&other).await;
+    call(&other).await;
+    ask(&other, "debug").await;
+    call(&other).await;
+    assert_eq!(stream.message().await["params"], json!({"level": "debug", "data": "ready"}));
+}
+
+#[tokio::test]
+async fn a_modern_request_asks_for_itself() {
+    let face = Face::new();
+    let asking = json!({"name": "log", "_meta": {"io.modelcontextprotocol/logLevel": "debug"}});
+    let answers = face.modern("tools/call", asking).await.messages().await;
+    let methods: Vec<_> = answers.iter().filter_map(|answer| answer["method"].as_str()).collect();
+    assert_eq!(methods, ["notifications/message"; 3]);
+    let silent = face.modern("tools/call", json!({"name": "log"})).await.json().await;
+    assert_eq!(silent["result"]["isError"], false);
 }
 
 #[tokio::test]
@@ -297,7 +358,6 @@ async fn methods_that_are_not_offered_are_not_found() {
             "completion/complete",
             json!({"ref": {"type": "ref/prompt", "name": "x"}, "argument": {"name": "a", "value": "b"}}),
         ),
-        ("logging/setLevel", json!({"level": "info"})),
         ("tasks/get", json!({"taskId": "x"})),
         ("nonsense", json!({})),
         ("initialize", json!({})),
@@ -316,6 +376,10 @@ async fn methods_that_are_not_offered_are_not_found() {
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{method}");
         assert_eq!(answer.json().await["error"]["code"], -32601, "{method}");
     }
+    // Newer clients ask with each request.
+    let answer = face.modern("logging/setLevel", json!({"level": "info"})).await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    assert_eq!(answer.json().await["error"]["code"], -32601);
     let answer = face.modern("subscriptions/listen", json!({"notifications": {}})).await;
     assert_eq!(
         (answer.status, answer.json().await["error"]["code"].as_i64()),
