@@ -107,6 +107,11 @@ fn serve(stream: TcpStream, hangs: &Hangs) -> Result<()> {
             ("GET", ["hang", id, "left"]) => (200, format!(r#"{{"left":{}}}"#, hangs.wait(id, true))),
             ("GET", ["items", "1"]) => (200, r#"{"id":1,"name":"lamp","price":12.5}"#.to_owned()),
             ("GET", ["items", id]) => (404, format!(r#"{{"error":"no item {id}"}}"#)),
+            ("GET", ["slow", ms]) => {
+                let ms: u64 = ms.parse().unwrap_or_default();
+                take(Duration::from_millis(ms).min(WAIT_LIMIT));
+                (200, format!(r#"{{"ms":{ms}}}"#))
+            }
             ("GET", ["broken"]) => (500, r#"{"error":"the warehouse is on fire"}"#.to_owned()),
             _ => (404, r#"{"error":"no such path"}"#.to_owned()),
         };
@@ -121,6 +126,12 @@ fn serve(stream: TcpStream, hangs: &Hangs) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Answers late, as a slow backend does.
+#[expect(clippy::disallowed_methods, reason = "the thread belongs to this connection alone")]
+fn take(time: Duration) {
+    thread::sleep(time);
 }
 
 /// The next request with its body skipped; nothing at the end of the connection.

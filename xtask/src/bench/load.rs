@@ -26,9 +26,9 @@ pub(super) struct Target {
 }
 
 impl Target {
-    pub(super) fn get(address: SocketAddr, path: &str) -> Target {
+    pub(super) fn get(address: SocketAddr, path: &str, expected: &'static str) -> Target {
         let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\naccept: application/json\r\n\r\n");
-        Target { address, request: request.into_bytes(), expected: "\"lamp\"" }
+        Target { address, request: request.into_bytes(), expected }
     }
 
     pub(super) fn tool(url: &str, name: &str, arguments: &str) -> Result<Target> {
@@ -199,10 +199,10 @@ mod tests {
     #[test]
     fn the_driver_counts_good_answers_and_refuses_others() {
         let upstream = StandIn::start().unwrap();
-        let good = Target::get(upstream.address(), "/items/1");
+        let good = Target::get(upstream.address(), "/items/1", "\"lamp\"");
         let sample = run(&good, 2, Duration::from_millis(20)).unwrap();
         assert!(sample.per_second > 0.0);
-        let bad = Target::get(upstream.address(), "/broken");
+        let bad = Target::get(upstream.address(), "/broken", "\"lamp\"");
         assert!(run(&bad, 1, Duration::from_millis(20)).is_err());
     }
 }

@@ -57,6 +57,8 @@ const SHORT: Plan = Plan { starts: 3, rounds: 3, round: Duration::from_secs(1) }
 
 const TOOL_COUNTS: &[usize] = &[10, 500];
 const CLIENTS: &[usize] = &[1, 16];
+/// The slowest branch of the aggregate.
+const SLOWEST_MS: u64 = 50;
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let plan = options.plan;
@@ -85,28 +87,46 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         println!("| `tools/list`, {tools} tools, one client | {:.2} ms |", milliseconds(list));
     }
     println!();
-    calls(plan, &binary, &folder.join(format!("{}-tools.yaml", TOOL_COUNTS[0])), &upstream)
+    calls(plan, &binary, &folder.join(format!("{}-tools.yaml", TOOL_COUNTS[0])), &upstream)?;
+    println!();
+    let config = folder.join("aggregate.yaml");
+    fs::write(&config, config_with_aggregate(&upstream.url()))?;
+    aggregates(plan, &binary, &config, &upstream)
 }
 
 /// One REST call, direct and through a tool, side by side.
 fn calls(plan: &Plan, binary: &Path, config: &Path, upstream: &StandIn) -> Result<()> {
     let service = Service::start(binary, config, &[])?;
-    let direct = Target::get(upstream.address(), "/items/1");
+    let direct = Target::get(upstream.address(), "/items/1", "\"lamp\"");
     let through = Target::tool(&service.url, "get_item_0", r#"{"id":1}"#)?;
+    compare(plan, ("direct", &direct), ("through a tool", &through))
+}
+
+/// An aggregate of eight branches on a slow backend, beside the slowest of them.
+fn aggregates(plan: &Plan, binary: &Path, config: &Path, upstream: &StandIn) -> Result<()> {
+    let service = Service::start(binary, config, &[])?;
+    let slowest = Target::get(upstream.address(), &format!("/slow/{SLOWEST_MS}"), "\"ms\"");
+    let through = Target::tool(&service.url, "all", "{}")?;
+    compare(plan, ("slowest, direct", &slowest), ("aggregate of 8", &through))
+}
+
+/// Two targets in turns.
+fn compare(plan: &Plan, direct: (&str, &Target), through: (&str, &Target)) -> Result<()> {
+    let ((direct_name, direct), (through_name, through)) = (direct, through);
     println!("| clients | side | calls/s | median | 99 % |");
     println!("|---|---|---|---|---|");
     for &clients in CLIENTS {
         // Connections, pools and caches are filled before it counts.
-        load::run(&direct, clients, plan.round / 2)?;
-        load::run(&through, clients, plan.round / 2)?;
+        load::run(direct, clients, plan.round / 2)?;
+        load::run(through, clients, plan.round / 2)?;
         let mut samples = [Vec::new(), Vec::new()];
         for _ in 0..plan.rounds {
-            samples[0].push(load::run(&direct, clients, plan.round)?);
-            samples[1].push(load::run(&through, clients, plan.round)?);
+            samples[0].push(load::run(direct, clients, plan.round)?);
+            samples[1].push(load::run(through, clients, plan.round)?);
         }
-        let [direct, through] = samples.map(|samples| Sample::median(&samples));
-        ensure!(direct.per_second > 0.0, "the stand-in answered nothing");
-        for (side, sample) in [("direct", &direct), ("through a tool", &through)] {
+        let [one, other] = samples.map(|samples| Sample::median(&samples));
+        ensure!(one.per_second > 0.0, "the stand-in answered nothing");
+        for (side, sample) in [(direct_name, &one), (through_name, &other)] {
             println!(
                 "| {clients} | {side} | {:.0} | {:.2} ms | {:.2} ms |",
                 sample.per_second,
@@ -116,9 +136,9 @@ fn calls(plan: &Plan, binary: &Path, config: &Path, upstream: &StandIn) -> Resul
         }
         println!(
             "| {clients} | ratio | {:.2} | {:.1}× | {:.1}× |",
-            through.per_second / direct.per_second,
-            through.median.as_secs_f64() / direct.median.as_secs_f64(),
-            through.slowest_hundredth.as_secs_f64() / direct.slowest_hundredth.as_secs_f64()
+            other.per_second / one.per_second,
+            other.median.as_secs_f64() / one.median.as_secs_f64(),
+            other.slowest_hundredth.as_secs_f64() / one.slowest_hundredth.as_secs_f64()
         );
     }
     Ok(())
@@ -137,6 +157,20 @@ fn config_with(tools: usize, upstream: &str) -> String {
              output: {{ id: '${{$result.id}}', name: '${{$result.name}}', cents: '${{$result.price * 100}}' }}\n"
         ));
     }
+    text
+}
+
+/// Eight branches that take up to [`SLOWEST_MS`]; the last two wait for others, within that time.
+fn config_with_aggregate(upstream: &str) -> String {
+    let mut text = format!(
+        "server: {{ name: bench }}\nsystems:\n  upstream:\n    http: {{ base_url: '{upstream}', private: true }}\ntools:\n  \
+         all:\n    description: Everything at once.\n    aggregate:\n"
+    );
+    for (name, ms) in [("a", SLOWEST_MS), ("b", 40), ("c", 30), ("d", 30), ("e", 20), ("f", 10)] {
+        text.push_str(&format!("      {name}: {{ call: {{ upstream: GET /slow/{ms} }} }}\n"));
+    }
+    text.push_str("      g: { call: { upstream: 'GET /slow/${$e.ms}' } }\n");
+    text.push_str("      h: { call: { upstream: 'GET /slow/${$f.ms}' } }\n");
     text
 }
 
