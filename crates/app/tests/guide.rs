@@ -87,14 +87,16 @@ fn every_example_passes_the_check() {
 }
 
 #[test]
-fn the_shop_passes_the_check() {
+fn the_examples_pass_the_check() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let output = Command::new(env!("CARGO_BIN_EXE_renkei"))
-        .args(["check", "examples/shop"])
-        .current_dir(root)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for example in ["examples/shop", "examples/aggregate"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_renkei"))
+            .args(["check", example])
+            .current_dir(&root)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{example}: {}", String::from_utf8_lossy(&output.stderr));
+    }
 }
 
 /// The example is copied, because it writes notes.

@@ -13,7 +13,7 @@ use crate::{
     action::World,
     resource::{check_reads, mapping, properties},
     schema::ActionBeside,
-    tool::{absent_or, generic_part, names, with_results},
+    tool::{absent_or, names, with_results},
 };
 
 /// The values of one argument: a list, or a query. Read only to have a schema; [`read_all`] does the reading.
@@ -142,7 +142,7 @@ fn query(
     let name = format!("`complete` of `{}`", entry.key);
     let holder = Holder { kind: "a completion", name: &name, at: entry.key_span, keys: &KEYS };
     let members = holder.known(members, world.patterns, d);
-    let generic = generic_part(entry, &members, &KEYS);
+    let generic = holder.own(&members);
     let schema = schema(input);
     let scope = names(Some(&schema));
     let action = holder.action(&members, &mut world.context(scope.clone(), d));

@@ -14,9 +14,7 @@ use crate::{
     complete::{self, CompleteConfig},
     icon::IconConfig,
     resource::check_reads,
-    tool::{
-        ContentConfig, Input, absent_or, check_timeout, content, generic_part, input, names, with_results,
-    },
+    tool::{ContentConfig, Input, absent_or, check_timeout, content, input, names, with_results},
 };
 
 /// Messages that a person starts a conversation with, filled in from arguments and from what an action gives.
@@ -109,7 +107,7 @@ pub(crate) fn read(entry: &Entry, world: &World<'_>, d: &mut Diagnostics) -> Opt
     };
     let holder = Holder { kind: "a prompt", name: &name, at: entry.key_span, keys: &KEYS };
     let members = holder.known(members, world.patterns, d);
-    let generic = generic_part(entry, &members, &KEYS);
+    let generic = holder.own(&members);
     let config = PromptConfig::from_node(&generic, d);
     let input_schema = input::of_texts(&generic, "a prompt", &[], d);
     let scope = names(input_schema.as_ref());

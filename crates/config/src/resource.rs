@@ -21,7 +21,7 @@ use crate::{
     complete::{self, CompleteConfig},
     icon::IconConfig,
     schema::ActionBeside,
-    tool::{Input, absent_or, check_timeout, generic_part, input, names, with_results},
+    tool::{Input, absent_or, check_timeout, input, names, with_results},
 };
 
 /// Something to read, with a URI: a text, a file, or what an action gives. With variables in its URI it stands
@@ -171,7 +171,7 @@ fn read(entry: &Entry, world: &World<'_>, base_dir: &Path, d: &mut Diagnostics) 
     };
     let holder = Holder { kind: "a resource", name: &name, at: entry.key_span, keys: &KEYS };
     let members = holder.known(members, world.patterns, d);
-    let generic = generic_part(entry, &members, &KEYS);
+    let generic = holder.own(&members);
     let config = ResourceConfig::from_node(&generic, d);
     let uri = generic.get("uri").and_then(|node| uri_of(node, d));
     let input_schema = uri.as_ref().and_then(|uri| input::of_texts(&generic, "the URI", &variables(uri), d));

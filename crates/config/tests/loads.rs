@@ -44,7 +44,20 @@ fn the_small_examples_load_without_a_word() {
 }
 
 #[test]
-fn the_editors_schema_takes_the_shop_and_refuses_slips() {
+fn the_aggregate_loads_without_a_word() {
+    let path = PathBuf::from("../../examples/aggregate");
+    let loaded = load_with_environment(&[path], &kinds(), &Options::default(), &|_| None);
+    let loaded = loaded.unwrap_or_else(|report| panic!("{report}"));
+    assert!(loaded.report.is_empty(), "{}", loaded.report.render(Style::PLAIN));
+    let overview = &loaded.plan.tools[0].action;
+    let names: Vec<_> = overview.results().iter().map(|name| name.to_string()).collect();
+    assert_eq!(names[..4], ["profile", "profile_meta", "orders", "orders_meta"]);
+    // aggregate, run, call
+    assert_eq!(overview.height(), 3);
+}
+
+#[test]
+fn the_editors_schema_takes_the_examples_and_refuses_slips() {
     let schema = serde_json::Value::from(&schema(&kinds()));
     jsonschema::draft202012::meta::validate(&schema).unwrap();
     let validator = jsonschema::draft202012::options().build(&schema).unwrap();
@@ -52,7 +65,8 @@ fn the_editors_schema_takes_the_shop_and_refuses_slips() {
         let mut d = Diagnostics::default();
         serde_json::Value::from(&yaml::read(0, text, &mut d).unwrap().to_value())
     };
-    for entry in Path::new(SHOP).read_dir().unwrap() {
+    let folders = [SHOP, "../../examples/aggregate"];
+    for entry in folders.iter().flat_map(|folder| Path::new(folder).read_dir().unwrap()) {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "yaml") {
             let text = std::fs::read_to_string(&path).unwrap();
@@ -71,6 +85,18 @@ fn the_editors_schema_takes_the_shop_and_refuses_slips() {
         "systems: { a: { timeout: 5s } }",
         "systems: { a: { http: { base_url: 'https://x', redirects: many } } }",
         "tools: { a: { description: x } }",
+        "tools: { a: { description: x, aggregate: {} } }",
+        "tools: { a: { description: x, aggregate: { b: {} } } }",
+        "tools: { a: { description: x, aggregate: { b: { cal: { c: GET / } } } } }",
+        "tools: { a: { description: x, aggregate: { b: { transform: 1, optinal: true } } } }",
+        "tools: { a: { description: x, aggregate: { B: { transform: 1 } } } }",
+        "tools: { a: { description: x, aggregate: { b: { transform: 1, for_each: { list: [] } } } } }",
+        "tools: { a: { description: x, switch: [{ transform: 1 }] } }",
+        "tools: { a: { description: x, switch: [], else: { transform: 1 } } }",
+        "tools: { a: { description: x, map: { transform: 1 } } }",
+        "tools: { a: { description: x, fail: { message: x, kind: nope } } }",
+        "tools: { a: { description: x, log: { message: x, level: loud } } }",
+        "actions: { a: { call: { c: GET / }, title: x } }",
         "tools: { a: { description: x, input: { b: strng }, call: { c: GET / } } }",
         "tools: { a: { description: x, input: {}, input_schema: {}, call: { c: GET / } } }",
     ] {
@@ -128,21 +154,13 @@ fn there_is_a_page_for_every_part() {
         assert!(text.contains("| `reject_when` | text |"), "{name}");
     }
     let names: Vec<&str> = pages.iter().map(|(name, _)| &**name).collect();
-    assert_eq!(
-        names,
-        [
-            "server.md",
-            "actions.md",
-            "tools.md",
-            "resources.md",
-            "prompts.md",
-            "systems.md",
-            "http.md",
-            "mysql.md",
-            "sqlite.md",
-            "files.md",
-        ]
-    );
+    let patterns = ["call", "run", "aggregate", "switch", "map", "transform", "fail", "log"];
+    let patterns = patterns.map(|name| format!("{name}.md"));
+    let mut expected =
+        vec!["server.md", "actions.md", "tools.md", "resources.md", "prompts.md", "systems.md"];
+    expected.extend(patterns.iter().map(String::as_str));
+    expected.extend(["http.md", "mysql.md", "sqlite.md", "files.md"]);
+    assert_eq!(names, expected);
     for (name, text) in &pages {
         assert!(!text.contains("]()") && !text.contains("renkei_"), "{name}");
         // Every link inside the page has its heading.

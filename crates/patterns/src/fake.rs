@@ -12,12 +12,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use indexmap::IndexMap;
 use renkei_core::{
-    ActionContext, ActionNode, Call, CallContext, ConnectContext, Connection, Diagnostics, Effect, Entry,
-    Error, Kind, Layers, Map, Node, NodeKind, Payload, PreparedOp, Principal, Reply, Request, Result, Retry,
+    ActionContext, Call, CallContext, ConnectContext, Connection, Diagnostics, Effect, Entry, Error, Kind,
+    Layers, Map, Node, NodeKind, Pattern, Payload, PreparedOp, Principal, Reply, Request, Result, Retry,
     Span, System, Tree, Value,
     connector::SystemPlan,
     node::Text,
-    pattern::NoActions,
+    pattern::{ActionPlan, Actions, Holder},
     run::{Progress, ProgressSink},
     template::Names,
     tool::{Annotations, ContentPlan, ToolPlan},
@@ -67,10 +67,36 @@ pub(crate) struct Ledger {
     pub(crate) calls: Mutex<Vec<Request>>,
     /// Calls that began and did not end yet.
     pub(crate) open: AtomicUsize,
+    /// The most that were open at the same time.
+    pub(crate) most_open: AtomicUsize,
+    /// Of calls that `wait`: their `id`, when they began, and when they ended by themselves.
+    pub(crate) waits: Mutex<Vec<(String, Instant, Option<Instant>)>>,
     /// So many of the next attempts to connect fail.
     pub(crate) failing_connects: AtomicUsize,
     /// So many of the next calls find nobody there.
     pub(crate) failing_calls: AtomicUsize,
+}
+
+impl Ledger {
+    /// Of `{ "id", "ms", "fail"?, "give"? }`: takes its time, then fails or gives.
+    async fn wait(&self, given: &Value) -> Result<Reply> {
+        let id = given.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let at = {
+            let mut waits = self.waits.lock().unwrap();
+            waits.push((id.clone(), Instant::now(), None));
+            waits.len() - 1
+        };
+        let ms = given.get("ms").and_then(Value::as_i64).unwrap_or_default();
+        sleep(Duration::from_millis(ms.unsigned_abs())).await;
+        self.waits.lock().unwrap()[at].2 = Some(Instant::now());
+        match given.get("fail").and_then(Value::as_str) {
+            Some(word) => {
+                let kind = Kind::parse(word).unwrap();
+                Err(Error::new(kind, format!("`{id}` was told to fail")).retry(Retry::Never))
+            }
+            None => Ok(Reply::json(given.get("give").unwrap_or(given).clone())),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -137,7 +163,8 @@ impl Drop for Open {
 impl Call for Connected {
     async fn call(&self, cx: &CallContext, request: &Request) -> Result<Reply> {
         self.0.calls.lock().unwrap().push(request.clone());
-        self.0.open.fetch_add(1, Ordering::SeqCst);
+        let open = self.0.open.fetch_add(1, Ordering::SeqCst) + 1;
+        self.0.most_open.fetch_max(open, Ordering::SeqCst);
         let _open = Open(self.0.clone());
         let failing = &self.0.failing_calls;
         if failing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
@@ -148,6 +175,10 @@ impl Call for Connected {
             Some("hang") => {
                 cx.attempt.mark_sent();
                 std::future::pending().await
+            }
+            Some("wait") => {
+                cx.attempt.mark_sent();
+                self.0.wait(&given).await
             }
             Some("panic") => panic!("the fake was told to"),
             Some("busy") => {
@@ -178,6 +209,10 @@ impl Call for Connected {
 /// A tool of JSON texts.
 pub(crate) struct Tool {
     pub(crate) call: &'static str,
+    /// A whole action, instead of `call`.
+    pub(crate) action: Option<String>,
+    /// What stands under `actions`: name to input schema and action.
+    pub(crate) actions: Vec<(&'static str, &'static str, String)>,
     pub(crate) input: &'static str,
     pub(crate) output: Option<&'static str>,
     pub(crate) output_schema: Option<&'static str>,
@@ -190,6 +225,8 @@ impl Default for Tool {
     fn default() -> Self {
         Tool {
             call: r#"{ "crm": { "value": "${.}" } }"#,
+            action: None,
+            actions: Vec::new(),
             input: r#"{ "type": "object" }"#,
             output: None,
             output_schema: None,
@@ -207,13 +244,11 @@ impl Tool {
 
     pub(crate) fn plan(self, name: &str, systems: &IndexMap<Arc<str>, SystemPlan>) -> ToolPlan {
         let mut d = Diagnostics::default();
-        let mut vars = vec!["caller".into(), "now".into(), "run".into(), "key".into()];
-        let names = Names { vars: vars.clone(), ..Names::default() };
-        let mut cx =
-            ActionContext { systems, patterns: PATTERNS, actions: &NoActions, names, diagnostics: &mut d };
-        let action = PATTERNS[0].read(&ActionNode::alone(&node(self.call)), &mut cx);
-        vars.extend(["result".into(), "result_meta".into()]);
-        let names = Names { vars, ..Names::default() };
+        let text = self.action.unwrap_or_else(|| format!(r#"{{ "call": {} }}"#, self.call));
+        let named = Named { systems, actions: &self.actions };
+        let action = read(&text, &named, &mut d);
+        let own = action.as_deref().map(Pattern::results).unwrap_or_default();
+        let names = names().with(own.iter().map(|name| name.to_string())).with(["result", "result_meta"]);
         let mut tree = |json: &str| Tree::read(&node(json), &names, &mut d).expect(json);
         let output = self.output.map(&mut tree);
         let mut part = |json: &str| {
@@ -247,6 +282,46 @@ impl Tool {
             content,
             timeout: self.timeout,
         }
+    }
+}
+
+fn names() -> Names<'static> {
+    Names::default().with(["caller", "now", "run", "key"])
+}
+
+/// Reads a whole action.
+pub(crate) fn read(json: &str, named: &Named<'_>, d: &mut Diagnostics) -> Option<Arc<dyn Pattern>> {
+    let node = node(json);
+    let mut cx = ActionContext {
+        systems: named.systems,
+        patterns: PATTERNS,
+        actions: named,
+        names: names(),
+        diagnostics: d,
+    };
+    let holder = Holder { kind: "a tool", name: "the tool `t`", at: Span::default(), keys: &[] };
+    let members = holder.known(node.as_map().unwrap(), PATTERNS, cx.diagnostics);
+    holder.action(&members, &mut cx)
+}
+
+/// Actions with a name, each read when it is asked for.
+pub(crate) struct Named<'a> {
+    pub(crate) systems: &'a IndexMap<Arc<str>, SystemPlan>,
+    pub(crate) actions: &'a [(&'static str, &'static str, String)],
+}
+
+impl Actions for Named<'_> {
+    fn get(&self, name: &str, _: Span, d: &mut Diagnostics) -> Option<Arc<ActionPlan>> {
+        let (_, schema, action) = self.actions.iter().find(|(known, ..)| *known == name).expect(name);
+        let action = read(action, self, d)?;
+        let plan = ActionPlan {
+            name: name.into(),
+            input_schema: value(schema),
+            action,
+            output: None,
+            timeout: None,
+        };
+        Some(Arc::new(plan))
     }
 }
 

@@ -2,8 +2,19 @@
 
 pub mod engine;
 
+mod aggregate;
 mod call;
+mod fail;
+mod log;
+mod map;
 mod run;
+mod switch;
+mod transform;
+
+mod condition;
+mod fan_out;
+mod limit;
+mod parts;
 
 #[cfg(test)]
 mod fake;
@@ -11,4 +22,13 @@ mod fake;
 use renkei_core::PatternKind;
 
 /// All patterns, in the order of the reference.
-pub static PATTERNS: &[&dyn PatternKind] = &[&call::Kind, &run::Kind];
+pub static PATTERNS: &[&dyn PatternKind] = &[
+    &call::Kind,
+    &run::Kind,
+    &aggregate::Kind,
+    &switch::Kind,
+    &map::Kind,
+    &transform::Kind,
+    &fail::Kind,
+    &log::Kind,
+];

@@ -10,7 +10,7 @@ use renkei_derive::FromNode;
 use super::{check_reads, mapping};
 use crate::{
     action::World,
-    tool::{absent_or, generic_part, input, names, with_results},
+    tool::{absent_or, input, names, with_results},
 };
 
 /// The instances of a resource with variables: an action that gives them, and what is said of each. The
@@ -58,7 +58,7 @@ pub(super) fn read(
     };
     let holder = Holder { kind: "a list", name: "the list", at: entry.key_span, keys: &KEYS };
     let members = holder.known(members, world.patterns, d);
-    let generic = generic_part(entry, &members, &KEYS);
+    let generic = holder.own(&members);
     let nothing = input::none();
     let scope = names(Some(&nothing));
     let action = holder.action(&members, &mut world.context(scope.clone(), d));

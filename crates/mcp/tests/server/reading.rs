@@ -146,7 +146,7 @@ async fn only_what_is_there_is_offered() {
     let result = ask(&face, "server/discover", json!({})).await;
     assert_eq!(
         result["result"]["capabilities"],
-        json!({"completions": {}, "prompts": {}, "resources": {}, "tools": {}})
+        json!({"completions": {}, "logging": {}, "prompts": {}, "resources": {}, "tools": {}})
     );
     let plain = Face::new();
     let session = plain.initialize().await;
