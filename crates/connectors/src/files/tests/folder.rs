@@ -262,6 +262,12 @@ async fn conditions_hold() {
     let done = futures_util::future::join_all(inputs.iter().map(|input| docs.ask(op, input))).await;
     assert_eq!(done.iter().filter(|done| done.is_ok()).count(), 1);
     assert_eq!(docs.everything(), ["root", "root/a", "root/race"]);
+    let etag = docs.reply("stat race", "{}").await.meta.get("etag").unwrap().clone();
+    let op = r#"{"write": "race", "content": "${.c}", "if": {"etag": "${.e}"}}"#;
+    let input = |at: i64| Value::from([("c", Value::from(at)), ("e", etag.clone())]);
+    let inputs: Vec<Value> = (0..20).map(input).collect();
+    let done = futures_util::future::join_all(inputs.iter().map(|input| docs.ask(op, input))).await;
+    assert_eq!(done.iter().filter(|done| done.is_ok()).count(), 1);
 }
 
 #[tokio::test]
