@@ -228,7 +228,7 @@ impl RunContext {
     /// What the templates of the step `name` see: the input as `.`, what is bound around it, and the
     /// reserved names.
     pub fn scope(&self, name: &str, input: Value) -> Scope {
-        let mut scope = Scope { input, vars: Map::clone(&self.vars) };
+        let mut scope = Scope { input, vars: Map::clone(&self.vars), until: Some(self.call.deadline) };
         scope.set("caller", self.call.principal.to_value());
         scope.set("now", self.run.now.clone());
         scope.set("run", self.run.id.clone());

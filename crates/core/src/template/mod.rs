@@ -29,6 +29,8 @@ pub use split::{Piece, escape, split};
 pub use tree::Tree;
 pub use words::{RESERVED, is_word, word_like};
 
+use tokio::time::Instant;
+
 use crate::{Diagnostic, Diagnostics, Error, Kind, Map, Node, NodeKind, Result, Value};
 
 /// What a template may refer to at its place; anything else is a diagnostic.
@@ -65,11 +67,13 @@ impl<'a> Names<'a> {
 pub struct Scope {
     pub(crate) input: Value,
     pub(crate) vars: Map,
+    /// From then on nothing is evaluated: one evaluation is short, but a config may ask for many.
+    pub(crate) until: Option<Instant>,
 }
 
 impl Scope {
     pub fn new(input: Value) -> Self {
-        Scope { input, vars: Map::new() }
+        Scope { input, vars: Map::new(), until: None }
     }
 
     /// Binds `$name`. `env` and `file` are bound like this, too, without the `$` in templates:
@@ -245,6 +249,10 @@ fn compile(
 
 impl Expression {
     fn evaluate(&self, scope: &Scope, steps: u64) -> Result<Option<Value>> {
+        if scope.until.is_some_and(|until| until <= Instant::now()) {
+            let why = format!("evaluate `${{{}}}`: the time of the call is over", shorten(&self.source));
+            return Err(Error::new(Kind::Timeout, why));
+        }
         self.code.run(scope, steps).map_err(|why| self.fail(&why))
     }
 

@@ -33,7 +33,7 @@ pub(super) fn map<'s>(
     out: Out<'_, 's>,
 ) -> Flow {
     let mut mapped = Vec::new();
-    for child in children(&item.value)? {
+    for child in children(m, &item.value)? {
         run(m, &args[0], env, Item::new(child), &mut |m, found| {
             m.create(values::ELEMENT)?;
             mapped.push(found.value);
@@ -187,7 +187,7 @@ pub(super) fn flatten(m: &mut Machine<'_>, value: Value, levels: Value) -> Flow<
         return Err(fail("`flatten` wants a number of levels that is not negative"));
     }
     let mut flat = Vec::new();
-    for item in children(&value)? {
+    for item in children(m, &value)? {
         flatten_into(m, item, levels, MAX_VALUE_DEPTH, &mut flat)?;
     }
     Ok(flat.into())
@@ -242,7 +242,7 @@ pub(super) fn add_of<'s>(
 }
 
 pub(super) fn join(m: &mut Machine<'_>, value: Value, separator: Value) -> Flow<Value> {
-    let items = children(&value)?;
+    let items = children(m, &value)?;
     let separator = match (&separator, items.is_empty()) {
         (_, true) => return Ok("".into()),
         (Value::String(separator), _) => separator.clone(),
@@ -296,7 +296,7 @@ pub(super) fn index_by<'s>(
     out: Out<'_, 's>,
 ) -> Flow {
     let mut map = Map::new();
-    for child in children(&item.value)? {
+    for child in children(m, &item.value)? {
         each(m, &args[0], env, Item::new(child.clone()), &mut |m, key| {
             let key = strings::to_text(m, &key.value)?;
             m.create(values::MEMBER)?;

@@ -68,6 +68,7 @@ fn row(
         return Err(fail(format!("a row is an array, not {}", with_article(value))));
     };
     for (i, field) in fields.iter().enumerate() {
+        m.work(4)?;
         if i > 0 {
             text.push_str(separator);
         }

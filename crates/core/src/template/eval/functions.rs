@@ -154,13 +154,14 @@ fn not<'s>(m: &mut Machine<'s>, _: Args<'_>, _: Env<'_>, item: Item, out: Out<'_
 }
 
 fn add_all<'s>(m: &mut Machine<'s>, _: Args<'_>, _: Env<'_>, item: Item, out: Out<'_, 's>) -> Flow {
-    let sum = arrays::add(m, generators::children(&item.value)?)?;
+    let items = generators::children(m, &item.value)?;
+    let sum = arrays::add(m, items)?;
     out(m, item.computed(sum))
 }
 
 fn all_combinations<'s>(m: &mut Machine<'s>, _: Args<'_>, _: Env<'_>, item: Item, out: Out<'_, 's>) -> Flow {
-    let lists = generators::children(&item.value)?;
-    let lists = lists.iter().map(generators::children).collect::<Flow<Vec<_>>>()?;
+    let lists = generators::children(m, &item.value)?;
+    let lists = lists.iter().map(|list| generators::children(m, list)).collect::<Flow<Vec<_>>>()?;
     generators::combinations(m, &lists, &item, out)
 }
 
@@ -284,10 +285,12 @@ static BUILTINS: &[Builtin] = &[
     v0("trim", |m, value| strings::change(m, &value, |text| text.trim().to_owned())),
     v0("ltrim", |m, value| strings::change(m, &value, |text| text.trim_start().to_owned())),
     v0("rtrim", |m, value| strings::change(m, &value, |text| text.trim_end().to_owned())),
-    v1("startswith", |_, value, part| {
-        strings::compare_ends(&value, &part, |text, part| text.starts_with(part))
+    v1("startswith", |m, value, part| {
+        strings::compare_ends(m, &value, &part, |text, part| text.starts_with(part))
     }),
-    v1("endswith", |_, value, part| strings::compare_ends(&value, &part, |text, part| text.ends_with(part))),
+    v1("endswith", |m, value, part| {
+        strings::compare_ends(m, &value, &part, |text, part| text.ends_with(part))
+    }),
     v1("ltrimstr", |m, value, off| {
         strings::cut(m, value, &off, |text, off| text.strip_prefix(off).map(str::to_owned))
     }),

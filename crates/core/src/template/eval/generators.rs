@@ -220,7 +220,7 @@ pub(super) fn quantify<'s>(
     match source {
         Some(source) => until(m, source, env, item.plain(), &mut check)?,
         None => {
-            let children = children(&item.value)?;
+            let children = children(m, &item.value)?;
             for child in children {
                 m.step()?;
                 if let Enough::Yes = check(m, Item::new(child))? {
@@ -232,11 +232,17 @@ pub(super) fn quantify<'s>(
     out(m, item.computed(result.into()))
 }
 
-/// The elements or the members' values.
-pub(super) fn children(value: &Value) -> Flow<Vec<Value>> {
+/// The elements or the members' values. The copy is counted.
+pub(super) fn children(m: &mut Machine<'_>, value: &Value) -> Flow<Vec<Value>> {
     match value {
-        Value::Array(items) => Ok(items.to_vec()),
-        Value::Object(map) => Ok(map.values().cloned().collect()),
+        Value::Array(items) => {
+            m.work(items.len() as u64)?;
+            Ok(items.to_vec())
+        }
+        Value::Object(map) => {
+            m.work(map.len() as u64)?;
+            Ok(map.values().cloned().collect())
+        }
         other => Err(fail(format!("{} cannot be iterated over with `[]`", with_article(other)))),
     }
 }
@@ -348,7 +354,7 @@ pub(super) fn combinations_of<'s>(
     out: Out<'_, 's>,
 ) -> Flow {
     each(m, &args[0], env, item.plain(), &mut |m, n| {
-        let list = children(&item.value)?;
+        let list = children(m, &item.value)?;
         // The cast saturates; the work is counted before anything is created.
         let n = numbers::number(&n.value)?.as_f64().max(0.0) as usize;
         m.create((values::ELEMENT * (list.len() as u64 + 1)).saturating_mul(n as u64))?;

@@ -125,7 +125,7 @@ impl<'s> Machine<'s> {
         match self.bytes.checked_sub(bytes) {
             Some(left) => {
                 self.bytes = left;
-                self.work(bytes / 64)
+                self.work(bytes / 16)
             }
             None => {
                 self.bytes = 0;
@@ -170,12 +170,12 @@ impl<'s> Machine<'s> {
         match value {
             Value::Array(items) => {
                 let levels = self.level(levels)?;
-                self.work(1 + items.len() as u64 / 16)?;
+                self.work(1 + items.len() as u64 / 2)?;
                 items.iter().try_for_each(|item| self.check_depth(item, levels))
             }
             Value::Object(map) => {
                 let levels = self.level(levels)?;
-                self.work(1 + map.len() as u64 / 16)?;
+                self.work(1 + map.len() as u64 / 2)?;
                 map.values().try_for_each(|item| self.check_depth(item, levels))
             }
             _ => Ok(()),
@@ -224,6 +224,7 @@ impl<'s> Machine<'s> {
         self.measure(value, &mut bytes, MAX_VALUE_DEPTH)?;
         self.check_finite(value)?;
         self.create(bytes)?;
+        self.work(bytes / 4)?;
         let text = value.to_json();
         // Escapes and long numbers make it longer than measured.
         self.create((text.len() as u64).saturating_sub(bytes))?;

@@ -217,6 +217,8 @@ fn insert(m: &mut Machine<'_>, map: &mut Map, key: Value, value: Value) -> Flow 
     let Value::String(key) = key else {
         return Err(fail(format!("a key of an object is a string, not {}", plain::with_article(&key))));
     };
+    // A key is hashed whole.
+    m.work(key.len() as u64 / 16)?;
     m.create(values::MEMBER)?;
     map.insert(key, value);
     Ok(())

@@ -1,6 +1,8 @@
 //! Functions on objects, and those that work on several types.
 
-use super::{Env, Expr, Flow, Item, Machine, Out, arrays, fail, numbers, run, strings::to_text, values};
+use super::{
+    Env, Expr, Flow, Item, Machine, Out, arrays, fail, numbers, order, run, strings::to_text, values,
+};
 use crate::{Map, Value, template::plain::with_article};
 
 pub(super) fn length(m: &mut Machine<'_>, value: Value) -> Flow<Value> {
@@ -25,7 +27,7 @@ pub(super) fn keys(m: &mut Machine<'_>, value: Value, sorted: bool) -> Flow<Valu
         }
         Value::Object(map) => {
             m.create(values::ELEMENT * map.len() as u64)?;
-            m.work(map.len() as u64 * 4)?;
+            m.work(if sorted { order::sorting(map.len()) } else { map.len() as u64 })?;
             let mut keys: Vec<_> = map.keys().cloned().collect();
             if sorted {
                 keys.sort_unstable();
@@ -36,9 +38,12 @@ pub(super) fn keys(m: &mut Machine<'_>, value: Value, sorted: bool) -> Flow<Valu
     }
 }
 
-pub(super) fn has(_: &mut Machine<'_>, value: Value, key: Value) -> Flow<Value> {
+pub(super) fn has(m: &mut Machine<'_>, value: Value, key: Value) -> Flow<Value> {
     match (&value, &key) {
-        (Value::Object(map), Value::String(key)) => Ok(map.contains_key(&**key).into()),
+        (Value::Object(map), Value::String(key)) => {
+            m.work(key.len() as u64 / 16)?;
+            Ok(map.contains_key(&**key).into())
+        }
         (Value::Array(items), Value::Number(index)) => {
             let index = index.floor().and_then(|index| usize::try_from(index).ok());
             Ok(index.is_some_and(|index| index < items.len()).into())

@@ -33,6 +33,7 @@ pub(super) fn holds(m: &mut Machine<'_>, op: Cmp, left: &Value, right: &Value) -
 }
 
 pub(super) fn equal(m: &mut Machine<'_>, left: &Value, right: &Value) -> Flow<bool> {
+    m.work(1)?;
     let same = match (left, right) {
         (Value::Array(a), Value::Array(b)) => a.len() == b.len(),
         (Value::Object(a), Value::Object(b)) => a.len() == b.len(),
@@ -48,7 +49,8 @@ pub(super) fn compare(m: &mut Machine<'_>, left: &Value, right: &Value) -> Flow<
     Ok(match (left, right) {
         (Value::Number(a), Value::Number(b)) => a.compare(b),
         (Value::String(a), Value::String(b)) => {
-            m.work(a.len().min(b.len()) as u64 / 64)?;
+            // Texts lie anywhere in the memory.
+            m.work(4 + a.len().min(b.len()) as u64 / 64)?;
             a.cmp(b)
         }
         (Value::Array(a), Value::Array(b)) => {
@@ -66,7 +68,7 @@ pub(super) fn compare(m: &mut Machine<'_>, left: &Value, right: &Value) -> Flow<
 }
 
 fn compare_objects(m: &mut Machine<'_>, a: &Map, b: &Map) -> Flow<Ordering> {
-    m.work((a.len() + b.len()) as u64)?;
+    m.work(sorting(a.len()) + sorting(b.len()))?;
     let sorted = |map: &Map| {
         let mut keys: Vec<_> = map.keys().cloned().collect();
         keys.sort_unstable();
@@ -86,6 +88,11 @@ fn compare_objects(m: &mut Machine<'_>, a: &Map, b: &Map) -> Flow<Ordering> {
         }
     }
     Ok(Ordering::Equal)
+}
+
+/// What it takes to sort so many keys.
+pub(super) fn sorting(keys: usize) -> u64 {
+    keys as u64 * (4 + 2 * u64::from(keys.checked_ilog2().unwrap_or(0)))
 }
 
 fn rank(value: &Value) -> u8 {

@@ -105,14 +105,14 @@ pub(super) fn iterate<'s>(m: &mut Machine<'s>, item: &Item, out: Out<'_, 's>) ->
         Value::Array(items) => {
             for (i, value) in items.iter().enumerate() {
                 let child = item.under(m, || i.into(), value.clone())?;
-                m.work(1)?;
+                m.step()?;
                 out(m, child)?;
             }
         }
         Value::Object(map) => {
             for (key, value) in map.iter() {
                 let child = item.under(m, || key.clone().into(), value.clone())?;
-                m.work(1)?;
+                m.step()?;
                 out(m, child)?;
             }
         }
@@ -130,7 +130,11 @@ pub(super) fn get(m: &mut Machine<'_>, item: &Item, key: &Value) -> Flow<Item> {
 /// `value[key]`; null for what is not there.
 pub(super) fn index(m: &mut Machine<'_>, value: &Value, key: &Value) -> Flow<Value> {
     match (value, key) {
-        (Value::Object(map), Value::String(key)) => Ok(map.get(&**key).cloned().unwrap_or_default()),
+        (Value::Object(map), Value::String(key)) => {
+            // A key is hashed whole.
+            m.work(key.len() as u64 / 16)?;
+            Ok(map.get(&**key).cloned().unwrap_or_default())
+        }
         (Value::Array(items), Value::Number(number)) => {
             let found = number.floor().and_then(|index| element(items, index));
             Ok(found.cloned().unwrap_or_default())
@@ -154,7 +158,8 @@ fn slice_of(m: &mut Machine<'_>, value: &Value, slice: &Map) -> Flow<Value> {
             Ok(items[from..to].to_vec().into())
         }
         Value::String(text) => {
-            m.work(text.len() as u64 / 16)?;
+            // It is counted through for the length, and for each end.
+            m.work(text.len() as u64 / 4)?;
             let (from, to) = bounds(slice, text.chars().count())?;
             let byte = |n: usize| text.char_indices().nth(n).map_or(text.len(), |(at, _)| at);
             m.string(text[byte(from)..byte(to)].to_owned())

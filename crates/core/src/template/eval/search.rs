@@ -22,6 +22,7 @@ pub(super) fn contains(m: &mut Machine<'_>, outer: &Value, inner: &Value, levels
     match (outer, inner) {
         (Value::Object(outer), Value::Object(inner)) => {
             for (key, inner) in inner.iter() {
+                m.work(1 + key.len() as u64 / 16)?;
                 let found = match outer.get(key) {
                     Some(outer) => contains_any(m, outer, inner, levels)?,
                     None => false,

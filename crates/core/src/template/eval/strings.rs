@@ -78,16 +78,26 @@ pub(super) fn cut(
     cut: impl FnOnce(&str, &str) -> Option<String>,
 ) -> Flow<Value> {
     match (value.as_str(), off.as_str()) {
-        (Some(text), Some(off)) => match cut(text, off) {
-            Some(rest) => m.string(rest),
-            None => Ok(value),
-        },
+        (Some(text), Some(off)) => {
+            m.work((text.len() + off.len()) as u64 / 64)?;
+            match cut(text, off) {
+                Some(rest) => m.string(rest),
+                None => Ok(value),
+            }
+        }
         _ => Ok(value),
     }
 }
 
-pub(super) fn compare_ends(value: &Value, part: &Value, holds: fn(&str, &str) -> bool) -> Flow<Value> {
-    Ok(holds(text(value)?, text(part)?).into())
+pub(super) fn compare_ends(
+    m: &mut Machine<'_>,
+    value: &Value,
+    part: &Value,
+    holds: fn(&str, &str) -> bool,
+) -> Flow<Value> {
+    let part = text(part)?;
+    m.work(part.len() as u64 / 64)?;
+    Ok(holds(text(value)?, part).into())
 }
 
 pub(super) fn repeat(m: &mut Machine<'_>, text: &str, times: f64) -> Flow<Value> {
@@ -111,7 +121,8 @@ pub(super) fn split_at(m: &mut Machine<'_>, text: &str, separator: &str) -> Flow
         parts.push(part.into());
         Ok(())
     };
-    m.work(text.len() as u64 / 16)?;
+    // The separator is prepared for the search.
+    m.work((text.len() + separator.len()) as u64 / 4)?;
     match (text, separator) {
         ("", _) => {}
         (text, "") => text.split("").filter(|part| !part.is_empty()).try_for_each(|part| add(m, part))?,
@@ -149,7 +160,8 @@ pub(super) fn positions(m: &mut Machine<'_>, text: &str, part: &str) -> Flow<Val
         letters += text[counted..at].chars().count();
         counted = at;
         m.create(values::ELEMENT)?;
-        m.work(1 + part.len() as u64 / 16)?;
+        // Each search prepares the part anew.
+        m.work(1 + part.len() as u64 / 4)?;
         found.push(letters.into());
         from = at + text[at..].chars().next().map_or(1, char::len_utf8);
     }

@@ -100,14 +100,14 @@ fn attempts() {
         // Memory.
         ("a long text", "\"x\" * 1000000000".into(), bytes),
         ("a longer text", "\"x\" * 1e300 | length".into(), bytes),
-        ("texts doubled", "reduce range(64) as $i (\"x\"; . + .)".into(), bytes),
+        ("texts doubled", "reduce range(64) as $i (\"x\"; . + .)".into(), steps),
         ("texts multiplied", "reduce range(64) as $i (\"x\"; . * 10)".into(), bytes),
-        ("arrays doubled", "reduce range(64) as $i ([1]; . + .)".into(), bytes),
+        ("arrays doubled", "reduce range(64) as $i ([1]; . + .)".into(), steps),
         ("arrays nested and doubled", "reduce range(60) as $i (1; [., .])".into(), steps),
         ("objects nested and doubled", "reduce range(60) as $i (1; {a: ., b: .})".into(), steps),
         ("nested and doubled, then compared", "reduce range(20) as $i (1; [., .]) | [., .] | .[0] == .[1]".into(), steps),
         ("nested and doubled, then written", "reduce range(18) as $i (\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"; [., .]) | tojson | length".into(), large),
-        ("nested and doubled, as a result", "reduce range(18) as $i (\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"; [., .])".into(), large),
+        ("nested and doubled, as a result", "reduce range(18) as $i (\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"; [., .])".into(), steps),
         ("nested and doubled, then flattened", "reduce range(40) as $i (1; [., .]) | flatten | length".into(), steps),
         ("nested and doubled, then walked", "reduce range(40) as $i (1; [., .]) | walk(.) | length".into(), steps),
         ("a deep array", "reduce range(100000) as $i (null; [.])".into(), deep),
@@ -120,7 +120,7 @@ fn attempts() {
         ("JSON of some depth", "(\"[\" * 70) + (\"]\" * 70) | fromjson".into(), deep),
         ("a far element", ".[1000000000000] = 1".into(), bytes),
         ("the farthest element", ".[9223372036854775807] = 1".into(), bytes),
-        ("many far elements", "reduce range(1000) as $i (null; .[1000000 + $i] = 1 | .[0:0] = [1] )".into(), bytes),
+        ("many far elements", "reduce range(1000) as $i (null; .[1000000 + $i] = 1 | .[0:0] = [1] )".into(), steps),
         ("a wide transpose", "[[range(10000)]] | transpose | length".into(), "[10000]"),
         ("a square transpose", "[[range(20000)], (range(1000) | [.])] | transpose | length".into(), bytes),
         ("a huge substitution", "\"x\" * 1000000 | gsub(\"x\"; \"yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\")".into(), refused_or_limited),
@@ -130,9 +130,9 @@ fn attempts() {
         ("a heavy computed expression", "(\"(a{0,500}){0,500}\") as $p | \"a\" | test($p + \"b\")".into(), "it is too large"),
         ("many computed expressions", "last(range(100000) | . as $i | \"a\" | test(\"[a-z]{10}\\($i)\"))".into(), steps),
         ("a look-behind", "test(\"(?<=a)b\")".into(), "This is not a regular expression"),
-        ("a long split", "\"x\" * 10000000 | split(\"\") | length".into(), bytes),
+        ("a long split", "\"x\" * 10000000 | split(\"\") | length".into(), steps),
         ("a long explode", "\"x\" * 10000000 | explode | length".into(), bytes),
-        ("a long join", "[range(8000) | \"xxxxxxxxxx\"] | join(\"x\" * 10000) | length".into(), bytes),
+        ("a long join", "[range(8000) | \"xxxxxxxxxx\"] | join(\"x\" * 10000) | length".into(), steps),
         ("a long date", "0 | strftime(\"%255Y\" * 1000000) | length".into(), bytes),
         ("a padded date", "0 | strftime(\"%99999999999Y\")".into(), "`strftime` does not know this format"),
         ("many combinations kept", "[combinations(8)] | length".into(), refused_or_limited),
@@ -233,4 +233,75 @@ fn values_are_not_templates() {
     let template = Template::read(&node("a ${.x}"), &Names::default(), &mut Diagnostics::default()).unwrap();
     let scope = Scope::new(Value::from([("x", "${env.SECRET} $${y} ${1 + 1}")]));
     assert_eq!(template.render(&scope).unwrap(), Some("a ${env.SECRET} $${y} ${1 + 1}".into()));
+}
+
+/// What costs more the larger its operand is, is counted by its size: a few rounds of one step each would
+/// else take as long as many.
+#[test]
+fn what_grows_with_its_operand_is_counted() {
+    const ROUNDS: usize = 50;
+    let names = Names { vars: ["text", "list", "map"].map(Into::into).to_vec(), ..Names::default() };
+    let mut scope = Scope::new(Value::Null);
+    scope.set("text", "x".repeat(1_000_000));
+    scope.set(
+        "list",
+        (0..20_000_i64).map(|n| Value::from(format!("k{}", n * 7_919 % 20_000))).collect::<Vec<_>>(),
+    );
+    let members = (0..20_000_i64).map(|n| (format!("k{}", n * 7_919 % 20_000).into(), n.into()));
+    scope.set("map", members.collect::<crate::Map>());
+    for expression in [
+        "$list | any",
+        "$map | all(true)",
+        "$list | first(combinations?)",
+        "$list | join(\"\")",
+        "$list | map(empty)",
+        "$list | sort",
+        "$list | unique",
+        "$list | min",
+        "$list | index(\"none\")",
+        "$list - [\"none\"]",
+        "$list == ($list | reverse | reverse)",
+        "$list | tojson",
+        "$list | flatten",
+        "$map | keys",
+        "$map == ($map | with_entries(.))",
+        "$map[$text]",
+        "$map | has($text)",
+        "$map | contains({($text): 1})",
+        "$text | startswith($text)",
+        "$text | endswith($text)",
+        "$text | ltrimstr($text)",
+        "$text[1:2]",
+        "$text | length",
+        "$text | ascii_downcase",
+        "$text | indices(\"y\")",
+        "$text | contains(\"y\")",
+        "$text | test(\"y\")",
+        "$text | @html",
+        "\"x\" | test($text)",
+    ] {
+        let text = format!("${{[range({ROUNDS}) | ({expression} | 1)] | length}}");
+        let mut d = Diagnostics::default();
+        let template = Template::read(&node(&text), &names, &mut d).unwrap_or_else(|| panic!("{d:?}"));
+        let found = template.render_within(&scope, 30_000);
+        let refused = found.as_ref().is_err_and(|error| {
+            let why = error.public();
+            why.contains("it takes more than 30000 steps") || why.contains("it creates more than")
+        });
+        assert!(refused, "{expression}: {found:?}");
+    }
+}
+
+/// Each evaluation is short, but a config may ask for many.
+#[test]
+fn the_time_of_a_call_ends_evaluations() {
+    let template =
+        Template::read(&node("${.a + 1}"), &Names::default(), &mut Diagnostics::default()).unwrap();
+    let mut scope = Scope::new(json(r#"{"a": 1}"#));
+    scope.until = Some(tokio::time::Instant::now() + std::time::Duration::from_secs(60));
+    assert_eq!(template.render(&scope).unwrap(), Some(2_i64.into()));
+    scope.until = Some(tokio::time::Instant::now());
+    let error = template.render(&scope).unwrap_err();
+    assert_eq!(error.kind(), crate::Kind::Timeout);
+    assert_eq!(error.public(), "evaluate `${.a + 1}`: the time of the call is over");
 }
