@@ -149,19 +149,11 @@ fn as_json(result: &ToolResult) -> Value {
         let mut object = Map::new();
         object.insert("kind".into(), error.kind().as_str().into());
         object.insert("message".into(), error.to_string().into());
-        object.insert("applied".into(), applied(error).into());
+        object.insert("applied".into(), error.was_applied().as_str().into());
         if let Some(status) = error.status_code() {
             object.insert("status".into(), i64::from(status).into());
         }
         map.insert("error".into(), object.into());
     }
     map.into()
-}
-
-fn applied(error: &renkei_core::Error) -> &'static str {
-    match error.was_applied() {
-        renkei_core::Applied::No => "no",
-        renkei_core::Applied::Yes => "yes",
-        renkei_core::Applied::Unknown => "unknown",
-    }
 }

@@ -9,7 +9,7 @@ use crate::logging;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  it went well
-  1  the tool answered with an error, or a step of the demo did not go as expected
+  1  the tool answered with an error, a test failed, or a step of the demo did not go as expected
   2  the command line is wrong
   3  the config has errors
   4  the machine refused: address taken, file not readable";
@@ -36,6 +36,12 @@ pub(crate) enum Command {
   renkei check examples/shop --no-env          on a machine without the secrets
   renkei check shop.yaml --json                for editors and CI")]
     Check(CheckArgs),
+    /// Run the config's tests: real tools on systems that answer as the tests say. Nothing is connected.
+    #[command(after_help = "Examples:
+  renkei test                                  the config in this folder, and the `*.test.yaml` beside it
+  renkei test examples/shop --filter card
+  renkei test shop.yaml --junit report.xml     for CI systems")]
+    Test(TestArgs),
     /// Call a tool through the engine, without a client.
     #[command(after_help = "Examples:
   renkei call get_product sku=046d:c525 --config examples/shop
@@ -103,6 +109,21 @@ pub(crate) struct CheckArgs {
     #[arg(long)]
     pub(crate) no_env: bool,
     /// Print the findings and the tools as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigPaths,
+    /// Only the tests whose names contain this.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// Also write the results into a file, as JUnit's XML.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) junit: Option<PathBuf>,
+    /// Print the results as JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }

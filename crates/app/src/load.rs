@@ -18,7 +18,12 @@ pub(crate) fn kinds() -> Kinds<'static> {
 
 /// Reads and checks the config.
 pub(crate) fn load(paths: &[PathBuf], no_env: bool) -> Result<Loaded, Report> {
-    renkei_config::load(paths, &kinds(), &Options { no_env })
+    renkei_config::load(paths, &kinds(), &Options { no_env, tests: false })
+}
+
+/// Reads and checks the config and its tests. The environment is not asked: a test says the same on every machine.
+pub(crate) fn load_tests(paths: &[PathBuf]) -> Result<Loaded, Report> {
+    renkei_config::load_with_environment(paths, &kinds(), &Options { no_env: true, tests: true }, &|_| None)
 }
 
 /// Reads and checks the config; `extra` goes before the process's own variables.
@@ -50,11 +55,11 @@ pub(crate) fn print(report: &Report) {
     eprintln!("{}", report.render(renkei_config::Style::detect()));
 }
 
-/// Compiles a plan's tools.
-pub(crate) fn compile(plan: Plan) -> Result<(ServerConfig, Arc<Engine>), ExitCode> {
+/// The engine's limits, as the config sets them.
+pub(crate) fn options(plan: &Plan) -> engine::Options {
     let limits = &plan.server.limits;
-    let options = engine::Options {
-        base_dir: plan.base_dir,
+    engine::Options {
+        base_dir: plan.base_dir.clone(),
         tool_timeout: limits.tool_timeout,
         result_bytes: limits.result_bytes.as_usize(),
         content_bytes: limits.content_bytes.as_usize(),
@@ -65,7 +70,12 @@ pub(crate) fn compile(plan: Plan) -> Result<(ServerConfig, Arc<Engine>), ExitCod
             total_bytes: limits.kept_results.as_usize(),
             time: limits.kept_for,
         },
-    };
+    }
+}
+
+/// Compiles a plan's tools.
+pub(crate) fn compile(plan: Plan) -> Result<(ServerConfig, Arc<Engine>), ExitCode> {
+    let options = options(&plan);
     let engine = Engine::new(plan.systems, plan.tools, options);
     match engine.and_then(|engine| engine.offering(plan.resources, plan.prompts)) {
         Ok(engine) => Ok((plan.server, Arc::new(engine))),

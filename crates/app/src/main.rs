@@ -9,6 +9,7 @@ mod load;
 mod logging;
 mod schema;
 mod serve;
+mod test;
 mod tokens;
 
 use std::process::ExitCode;
@@ -31,6 +32,7 @@ async fn run(cli: cli::Cli) -> ExitCode {
     match cli.command {
         cli::Command::Serve(args) => serve::run(args).await,
         cli::Command::Check(args) => check::run(args),
+        cli::Command::Test(args) => test::run(args).await,
         cli::Command::Call(args) => call::run(args).await,
         cli::Command::Schema(args) => schema::run(args),
         cli::Command::Demo(args) => demo::run(args).await,

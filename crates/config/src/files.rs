@@ -17,15 +17,16 @@ use crate::yaml;
 pub const MAX_FILES: usize = 1000;
 
 /// The words of the top level that hold named things, and what one of them is called.
-const SECTIONS: [(&str, &str); 5] = [
+const SECTIONS: [(&str, &str); 6] = [
     ("systems", "the system"),
     ("actions", "the action"),
     ("tools", "the tool"),
     ("resources", "the resource"),
     ("prompts", "the prompt"),
+    ("tests", "the test"),
 ];
 /// Words of later versions.
-const LATER: [&str; 12] = [
+const LATER: [&str; 11] = [
     "access",
     "captures",
     "endpoints",
@@ -33,7 +34,6 @@ const LATER: [&str; 12] = [
     "replicas",
     "schedules",
     "streams",
-    "tests",
     "topics",
     "triggers",
     "views",
@@ -59,8 +59,9 @@ impl Merged {
     }
 }
 
-/// Reads the files and unites what stands under their top-level words.
-pub(crate) fn read(paths: &[PathBuf], sources: &mut Sources, d: &mut Diagnostics) -> Merged {
+/// Reads the files and unites what stands under their top-level words. With `tests`, also the test files beside
+/// them.
+pub(crate) fn read(paths: &[PathBuf], tests: bool, sources: &mut Sources, d: &mut Diagnostics) -> Merged {
     let here = [PathBuf::from(".")];
     let paths = if paths.is_empty() { &here } else { paths };
     let mut out = Merged {
@@ -71,7 +72,10 @@ pub(crate) fn read(paths: &[PathBuf], sources: &mut Sources, d: &mut Diagnostics
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
-            folder(path, &mut files, sources, d);
+            folder(path, is_config, &mut files, sources, d);
+        } else if name_of(path).is_some_and(is_test) {
+            let hint = "name the config whose tests they are: the files beside it are found by their names";
+            problem(path, "a file of tests is no config".into(), hint, sources, d);
         } else {
             files.push(path.clone());
         }
@@ -94,6 +98,9 @@ pub(crate) fn read(paths: &[PathBuf], sources: &mut Sources, d: &mut Diagnostics
         empty = false;
         merge(root, &mut server, &mut out, d);
     }
+    if tests {
+        read_tests(paths, &mut out, sources, d);
+    }
     if empty && !files.is_empty() {
         let hint = "declare `systems:` and `tools:`; `renkei demo` shows an example";
         problem(&paths[0], "the config is empty".into(), hint, sources, d);
@@ -103,6 +110,47 @@ pub(crate) fn read(paths: &[PathBuf], sources: &mut Sources, d: &mut Diagnostics
     }
     out.server.kind = NodeKind::Map(server);
     out
+}
+
+/// The test files: all of a folder, and `NAME.test.yaml` beside `NAME.yaml`.
+fn read_tests(paths: &[PathBuf], out: &mut Merged, sources: &mut Sources, d: &mut Diagnostics) {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            folder(path, is_test, &mut files, sources, d);
+        } else {
+            let beside = ["test.yaml", "test.yml"].map(|extension| path.with_extension(extension));
+            files.extend(beside.into_iter().filter(|file| file.is_file()));
+        }
+    }
+    if files.len() > MAX_FILES {
+        let message = format!("there are {} files of tests; the limit is {MAX_FILES}", files.len());
+        problem(&paths[0], message, "put more tests into a file", sources, d);
+        files.truncate(MAX_FILES);
+    }
+    let tests = SECTIONS.iter().position(|(word, _)| *word == "tests").unwrap_or_default();
+    for path in &files {
+        let Some(root) = read_file(path, sources, d) else { continue };
+        let entries = match root.kind {
+            NodeKind::Map(entries) => entries,
+            NodeKind::Null => continue,
+            _ => {
+                let message = format!("a file of tests is a mapping, and this is {}", root.what());
+                d.push(Diagnostic::error(root.span, message).hint("begin with `tests:`"));
+                continue;
+            }
+        };
+        for entry in entries {
+            match &*entry.key {
+                "renkei" => version(&entry, d),
+                "tests" => unite(entry, &mut out.sections[tests], SECTIONS[tests].1, d),
+                word => d.push(
+                    Diagnostic::error(entry.key_span, format!("`{word}` cannot stand in a file of tests"))
+                        .hint("here is only `tests:`; move the rest into the config"),
+                ),
+            }
+        }
+    }
 }
 
 fn base_dir(path: &Path) -> PathBuf {
@@ -123,9 +171,15 @@ fn add(sources: &mut Sources, path: &Path, text: String) -> u16 {
     u16::try_from(sources.files.len() - 1).unwrap_or(u16::MAX)
 }
 
-/// The `*.yaml` and `*.yml` files directly in `path`, `renkei.yaml` first, the others by name.
+/// The files directly in `path` whose names are `wanted`, `renkei.yaml` first, the others by name.
 /// Hidden files and tests (`*.test.yaml`) are no part of the config.
-fn folder(path: &Path, files: &mut Vec<PathBuf>, sources: &mut Sources, d: &mut Diagnostics) {
+fn folder(
+    path: &Path,
+    wanted: fn(&str) -> bool,
+    files: &mut Vec<PathBuf>,
+    sources: &mut Sources,
+    d: &mut Diagnostics,
+) {
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
         Err(error) => {
@@ -140,21 +194,32 @@ fn folder(path: &Path, files: &mut Vec<PathBuf>, sources: &mut Sources, d: &mut 
     };
     let mut found: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|file| {
-            file.file_name().and_then(|name| name.to_str()).is_some_and(is_config) && file.is_file()
-        })
+        .filter(|file| name_of(file).is_some_and(wanted) && file.is_file())
         .collect();
     found.sort_by_key(|file| (file.file_name().is_none_or(|name| name != "renkei.yaml"), file.clone()));
-    if found.is_empty() {
+    if found.is_empty() && wanted("renkei.yaml") {
         let hint = "put a `renkei.yaml` into it, or name a file; `renkei demo` shows an example";
         problem(path, "the folder has no `*.yaml` file".into(), hint, sources, d);
     }
     files.append(&mut found);
 }
 
+fn name_of(path: &Path) -> Option<&str> {
+    path.file_name()?.to_str()
+}
+
+/// The name of a YAML file without its ending.
+fn stem(name: &str) -> Option<&str> {
+    let stem = name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml"))?;
+    Some(stem).filter(|stem| !stem.is_empty() && !stem.starts_with('.'))
+}
+
 fn is_config(name: &str) -> bool {
-    let stem = name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml"));
-    stem.is_some_and(|stem| !stem.is_empty() && !stem.starts_with('.') && !stem.ends_with(".test"))
+    stem(name).is_some_and(|stem| !stem.ends_with(".test"))
+}
+
+fn is_test(name: &str) -> bool {
+    stem(name).is_some_and(|stem| stem.ends_with(".test"))
 }
 
 fn read_file(path: &Path, sources: &mut Sources, d: &mut Diagnostics) -> Option<Node> {
@@ -287,7 +352,7 @@ mod tests {
 
     fn run(paths: &[PathBuf]) -> (Merged, Vec<String>) {
         let (mut sources, mut d) = (Sources::default(), Diagnostics::default());
-        let merged = read(paths, &mut sources, &mut d);
+        let merged = read(paths, false, &mut sources, &mut d);
         (merged, d.iter().map(|x| x.message.clone()).collect())
     }
 
@@ -336,6 +401,35 @@ mod tests {
                 "the file cannot be read: No such file or directory (os error 2)",
             ]
         );
+    }
+
+    #[test]
+    fn tests_stand_beside_the_config() {
+        let folder = write(&[
+            ("a.yaml", "tests: { one: 1 }"),
+            ("a.test.yaml", "renkei: 1\ntests: { two: 2, one: 3 }\ntools: { t: 1 }"),
+            ("b.test.yml", "tests: { three: 3 }"),
+            ("c.test.yaml", "- a"),
+            ("d.test.yaml", ""),
+        ]);
+        let names = |path: PathBuf, tests| {
+            let (mut sources, mut d) = (Sources::default(), Diagnostics::default());
+            let merged = read(&[path], tests, &mut sources, &mut d);
+            let names: Vec<String> =
+                merged.section("tests").iter().map(|entry| entry.key.to_string()).collect();
+            (names.join(" "), d.iter().map(|x| x.message.clone()).collect::<Vec<_>>())
+        };
+        let file = |name: &str| folder.path().join(name);
+        let beside = [
+            "the test `one` is there twice".to_owned(),
+            "`tools` cannot stand in a file of tests".to_owned(),
+        ];
+        assert_eq!(names(file("a.yaml"), true), ("one two".into(), beside.to_vec()));
+        assert_eq!(names(file("a.yaml"), false), ("one".into(), vec![]));
+        let (all, problems) = names(folder.path().to_owned(), true);
+        assert_eq!(all, "one two three");
+        assert_eq!(problems[2..], ["a file of tests is a mapping, and this is a list".to_owned()]);
+        assert_eq!(names(file("a.test.yaml"), true).1, ["a file of tests is no config"]);
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod action;
 mod complete;
 mod prompt;
 mod resource;
+mod test;
 mod tool;
 
 mod plan;

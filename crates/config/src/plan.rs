@@ -19,6 +19,7 @@ use renkei_core::{
     resource::ResourcePlan,
     template::{Names, is_word, word_like},
     tool::ToolPlan,
+    trial::TestPlan,
 };
 
 use crate::{
@@ -29,7 +30,7 @@ use crate::{
     resource,
     schema::resolve,
     server::ServerConfig,
-    tool,
+    test, tool,
 };
 
 /// Everything that a config may name.
@@ -55,6 +56,8 @@ pub struct Options {
     /// Whether values of the environment may be missing: for machines without the secrets. They count as
     /// some fitting value then, and the plan is good for checking only.
     pub no_env: bool,
+    /// Whether the files of tests beside the config are read, too.
+    pub tests: bool,
 }
 
 /// A config in which everything is checked and nothing is connected.
@@ -65,6 +68,8 @@ pub struct Plan {
     pub tools: Vec<ToolPlan>,
     pub resources: Vec<ResourcePlan>,
     pub prompts: Vec<PromptPlan>,
+    /// Of the config, and of the files beside it if they were asked for.
+    pub tests: Vec<TestPlan>,
     /// Relative paths in the config start here: the folder of the (first) config file.
     pub base_dir: PathBuf,
 }
@@ -103,7 +108,7 @@ pub fn load_with_environment(
 ) -> Result<Loaded, Report> {
     let (mut sources, mut diagnostics) = (Sources::default(), Diagnostics::default());
     let d = &mut diagnostics;
-    let merged = files::read(paths, &mut sources, d);
+    let merged = files::read(paths, options.tests, &mut sources, d);
     let mut environment = Environment::new(variables, &merged.base_dir, options.no_env);
     let server = environment.render(&merged.server, Part::Server, d);
     let server = ServerConfig::from_node(&server, d).unwrap_or_default();
@@ -122,6 +127,11 @@ pub fn load_with_environment(
     let prompts: Vec<PromptPlan> =
         merged.section("prompts").iter().filter_map(|entry| prompt::read(entry, &world, d)).collect();
     world.read_rest(d);
+    let tests = {
+        let kind_of = systems.iter().map(|(name, plan)| (name.clone(), plan.kind)).collect();
+        let known = test::Known { kinds, tools: merged.section("tools"), systems: &kind_of };
+        test::read_all(merged.section("tests"), &known, d)
+    };
     drop(tracked);
     if !d.has_errors() {
         // With an error, a tool that uses the system may be missing.
@@ -141,7 +151,7 @@ pub fn load_with_environment(
     if report.has_errors() {
         return Err(report);
     }
-    let plan = Plan { server, systems, tools, resources, prompts, base_dir: merged.base_dir };
+    let plan = Plan { server, systems, tools, resources, prompts, tests, base_dir: merged.base_dir };
     Ok(Loaded { plan, report })
 }
 

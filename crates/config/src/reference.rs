@@ -50,6 +50,14 @@ pub fn reference(kinds: &Kinds<'_>) -> Vec<(String, String)> {
             kinds,
             &parts,
         ),
+        page(
+            "tests.md",
+            "tests",
+            "What stands under `tests: { NAME: … }`, in the config or in `*.test.yaml` files beside it. `renkei test` runs \
+             them.",
+            &parts.test,
+            &parts.definitions,
+        ),
         systems(kinds, &parts),
     ];
     for kind in kinds.patterns {

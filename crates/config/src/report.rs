@@ -61,6 +61,13 @@ impl Report {
         &self.sources
     }
 
+    /// The file and the line of a place.
+    pub fn place(&self, span: Span) -> (String, usize) {
+        let source = self.sources.files.get(usize::from(span.file));
+        let (name, text) = source.map_or(("", ""), |source| (&source.name, &source.text));
+        (name.to_owned(), position(text, span.start as usize).line)
+    }
+
     fn count(&self, severity: Severity) -> usize {
         self.diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count()
     }

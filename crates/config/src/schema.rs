@@ -7,7 +7,12 @@ use std::marker::PhantomData;
 use renkei_core::{Definitions, Diagnostics, FromNode, Map, Node, Schema, Value, pattern::ACTION_DEFINITION};
 
 use crate::{
-    action::ActionConfig, plan::Kinds, prompt::PromptConfig, resource::ResourceConfig, server::ServerConfig,
+    action::ActionConfig,
+    plan::Kinds,
+    prompt::PromptConfig,
+    resource::ResourceConfig,
+    server::ServerConfig,
+    test::{TestConfig, mock_schema},
     tool::ToolConfig,
 };
 
@@ -79,6 +84,14 @@ pub fn schema(kinds: &Kinds<'_>) -> Schema {
                 ("additionalProperties", parts.tool),
             ]),
         ),
+        (
+            "tests",
+            object([
+                ("type", "object".into()),
+                ("description", "Tests of the tools, by name; `renkei test` runs them.".into()),
+                ("additionalProperties", parts.test),
+            ]),
+        ),
     ]);
     object([
         ("$schema", DIALECT.into()),
@@ -102,6 +115,7 @@ pub(crate) struct Parts {
     pub(crate) tool: Schema,
     pub(crate) resource: Schema,
     pub(crate) prompt: Schema,
+    pub(crate) test: Schema,
     pub(crate) definitions: Map,
 }
 
@@ -120,6 +134,9 @@ impl Parts {
         let tool = with_action(&ToolConfig::schema(&mut defs), &patterns, &mut defs);
         let resource = with_optional_action(&ResourceConfig::schema(&mut defs), &patterns, &mut defs);
         let prompt = with_optional_action(&PromptConfig::schema(&mut defs), &patterns, &mut defs);
+        let test = TestConfig::schema(&mut defs);
+        let (name, mock) = mock_schema(kinds, &mut defs);
+        defs.map.insert(name.into(), mock);
         defs.map.insert(ACTION_DEFINITION.into(), patterns);
         defs.map.insert(
             TEMPLATE.into(),
@@ -130,7 +147,7 @@ impl Parts {
             ]),
         );
         defs.map.sort_keys();
-        Parts { server, system, action, tool, resource, prompt, definitions: defs.map }
+        Parts { server, system, action, tool, resource, prompt, test, definitions: defs.map }
     }
 }
 

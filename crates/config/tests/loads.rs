@@ -157,7 +157,7 @@ fn there_is_a_page_for_every_part() {
     let patterns = ["call", "run", "aggregate", "switch", "map", "transform", "fail", "log"];
     let patterns = patterns.map(|name| format!("{name}.md"));
     let mut expected =
-        vec!["server.md", "actions.md", "tools.md", "resources.md", "prompts.md", "systems.md"];
+        vec!["server.md", "actions.md", "tools.md", "resources.md", "prompts.md", "tests.md", "systems.md"];
     expected.extend(patterns.iter().map(String::as_str));
     expected.extend(["http.md", "mysql.md", "sqlite.md", "files.md"]);
     assert_eq!(names, expected);
@@ -180,8 +180,14 @@ fn without_the_environment_everything_else_is_checked() {
                 systems: { crm: { http: { base_url: '${env.URL}', auth: { bearer: '${env.TOKEN}' } } } }\n\
                 tools: { t: { description: x, call: { crm: 'GET /x' } } }\n";
     std::fs::write(&path, text).unwrap();
-    let load =
-        |no_env| load_with_environment(std::slice::from_ref(&path), &kinds(), &Options { no_env }, &|_| None);
+    let load = |no_env| {
+        load_with_environment(
+            std::slice::from_ref(&path),
+            &kinds(),
+            &Options { no_env, ..Options::default() },
+            &|_| None,
+        )
+    };
     assert!(load(true).unwrap().report.is_empty());
     assert_eq!(load(false).unwrap_err().summary(), "4 errors");
     std::fs::write(&path, text.replace("GET", "GETT")).unwrap();

@@ -133,6 +133,32 @@ pub struct CallContext {
     pub attempt: Arc<Attempt>,
     /// Takes what is worth knowing while the call is under way; see [`CallContext::tell`].
     pub listener: Option<Arc<dyn Listener>>,
+    /// Which run this is and when it began; a new one, now, without it.
+    pub start: Option<RunStart>,
+}
+
+/// What `$run` and `$now` are.
+#[derive(Clone, Debug)]
+pub struct RunStart {
+    pub id: Arc<str>,
+    /// RFC 3339.
+    pub now: Arc<str>,
+}
+
+impl RunStart {
+    /// A run with an id of its own that begins now.
+    pub fn new() -> Self {
+        RunStart {
+            id: uuid::Uuid::now_v7().to_string().into(),
+            now: jiff::Timestamp::now().to_string().into(),
+        }
+    }
+}
+
+impl Default for RunStart {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// Hears what happens in a call: that it is repeated, that a statement of several is done.
@@ -156,6 +182,7 @@ impl CallContext {
             trace: Trace::new(),
             attempt: Arc::default(),
             listener: None,
+            start: None,
         }
     }
 

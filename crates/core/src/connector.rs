@@ -5,7 +5,8 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 use crate::{
-    Call, Definitions, Diagnostics, Node, PreparedOp, Request, Result, Schema, Tree, Value, template::Names,
+    Call, Definitions, Diagnostics, Node, PreparedOp, Reply, Request, Result, Schema, Tree, Value,
+    template::Names,
 };
 
 /// A kind of system, such as `http` or `sqlite`: one folder in `connectors`, one line in its slice.
@@ -19,8 +20,38 @@ pub trait ConnectorKind: Send + Sync {
     /// Of one operation: what stands under `call: { SYSTEM: … }`.
     fn op_schema(&self, defs: &mut Definitions) -> Schema;
 
+    /// Words with which a config test says what such a system answers, each with its schema: `status` and
+    /// `body` of HTTP, `rows` of SQL. A value as it is (`reply`) and an error can be said of every system.
+    fn answer_words(&self, _: &mut Definitions) -> Vec<(&'static str, Schema)> {
+        Vec::new()
+    }
+
+    /// Reads such an answer from a mapping that has no other keys than those words.
+    fn read_answer(&self, _: &Node, _: &mut Diagnostics) -> Option<Arc<dyn Answer>> {
+        None
+    }
+
+    /// Reads what a config test expects of a request, into the shape of [`System::show`]: with fewer members,
+    /// and short forms written out.
+    fn read_request(&self, node: &Node, _: &mut Diagnostics) -> Option<Value> {
+        Some(node.to_value())
+    }
+
     /// Reads the system's config. No I/O.
     fn read(&self, name: &str, node: &Node, d: &mut Diagnostics) -> Option<Arc<dyn System>>;
+}
+
+/// What a system answers in a config test.
+pub trait Answer: Send + Sync + fmt::Debug {
+    /// What the connector would have made of it, as the answer to this request.
+    fn answer(&self, request: &Request) -> Result<Reply>;
+}
+
+/// An answer that is the same for every request.
+impl Answer for Result<Reply> {
+    fn answer(&self, _: &Request) -> Result<Reply> {
+        self.clone()
+    }
 }
 
 /// A configured system.

@@ -88,6 +88,19 @@ pub enum Applied {
     Unknown,
 }
 
+impl Applied {
+    pub const ALL: [Applied; 3] = [Applied::No, Applied::Yes, Applied::Unknown];
+
+    /// The word in configs and results.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Applied::No => "no",
+            Applied::Yes => "yes",
+            Applied::Unknown => "unknown",
+        }
+    }
+}
+
 /// An error. Cheap to clone: single flight, hedging and shadowing need that.
 #[derive(Clone, Debug)]
 pub struct Error(Arc<Inner>);

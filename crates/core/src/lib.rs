@@ -23,6 +23,7 @@ pub mod run;
 pub mod connector;
 pub mod pattern;
 pub mod tool;
+pub mod trial;
 
 pub mod complete;
 pub mod prompt;

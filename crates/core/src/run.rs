@@ -16,7 +16,7 @@ use tracing::Instrument;
 
 pub use effects::Effects;
 
-use crate::{Call, CallContext, Effect, Error, Map, Reply, Request, Result, Scope, Value};
+use crate::{Call, CallContext, Effect, Error, Map, Reply, Request, Result, Scope, Value, call::RunStart};
 
 /// So many parts of one run – branches, elements of lists – are under way at once; one more is an error.
 pub const MAX_PARTS: usize = 1000;
@@ -104,8 +104,7 @@ impl RunContext {
         systems: Arc<dyn Systems>,
         progress: Option<Arc<dyn ProgressSink>>,
     ) -> Self {
-        let id = uuid::Uuid::now_v7().to_string().into();
-        let now = jiff::Timestamp::now().to_string().into();
+        let RunStart { id, now } = call.start.clone().unwrap_or_default();
         RunContext {
             call,
             run: Arc::new(Run { id, now, systems, parts: AtomicUsize::new(0) }),

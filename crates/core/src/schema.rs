@@ -22,4 +22,12 @@ impl Definitions {
         }
         Value::from([("$ref", format!("#/$defs/{name}"))])
     }
+
+    /// The property `name` of the struct that `schema` is, or refers to.
+    pub fn property(&self, schema: &Schema, name: &str) -> Option<Schema> {
+        let referred =
+            schema.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix("#/$defs/"));
+        let whole = referred.and_then(|name| self.map.get(name)).unwrap_or(schema);
+        whole.get("properties")?.get(name).cloned()
+    }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::{CallContext, Error, Pattern, Tree, Value, run::ProgressSink};
 
 /// A tool as the config declares it: everything is checked, nothing is connected.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ToolPlan {
     pub name: Arc<str>,
     pub title: Option<String>,
@@ -29,7 +29,7 @@ pub struct ToolPlan {
 }
 
 /// One part of `content:`, with its templates.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum ContentPlan {
     Text {
         text: Tree,

@@ -3,6 +3,7 @@
 mod checks;
 mod clients;
 mod conformance;
+mod examples;
 
 use anyhow::{Result, bail};
 
@@ -14,7 +15,8 @@ use crate::{
 };
 
 /// In the order they run: the quick and the telling ones first.
-const GROUPS: &[&str] = &["fmt", "tidy", "clippy", "unit", "doc", "drift", "clients", "conformance"];
+const GROUPS: &[&str] =
+    &["fmt", "tidy", "clippy", "unit", "doc", "drift", "examples", "clients", "conformance"];
 
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -76,6 +78,7 @@ fn run_group(group: &str, tally: &mut Tally) -> Result<()> {
             tally.record("generated schema and reference are current", generate::check(&binary));
             Ok(())
         }
+        "examples" => examples::run(&workspace::build(Profile::Debug)?, tally),
         "clients" => clients::run(&workspace::build(Profile::Debug)?, tally),
         "conformance" => conformance::run(&workspace::build(Profile::Debug)?, tally),
         other => bail!("there is no group `{other}`"),

@@ -2,10 +2,11 @@
 //!
 //! Reading order: `config` (what stands under `http:`), `prepare` with `target`, `headers` and
 //! `body` (an operation is taken apart once), `wire` (what is encoded and what refused), then `call`, `redirect`, `reply`,
-//! `mask`, `error`. `show` is a request as data. `guard` keeps requests away from addresses that are not public.
+//! `mask`, `error`. `show` is a request as data, `answer` what a config test answers. `guard` keeps requests away from addresses that are not public.
 
 mod config;
 
+mod answer;
 mod body;
 mod headers;
 mod prepare;
@@ -29,7 +30,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use renkei_core::{
     ConnectContext, Connection, ConnectorKind, Definitions, Diagnostics, FromNode, Node, PreparedOp, Request,
-    Result, Schema, System, Value, template::Names,
+    Result, Schema, System, Value, connector::Answer, template::Names,
 };
 
 use self::{
@@ -54,6 +55,18 @@ impl ConnectorKind for Http {
 
     fn op_schema(&self, defs: &mut Definitions) -> Schema {
         prepare::schema(defs)
+    }
+
+    fn answer_words(&self, _: &mut Definitions) -> Vec<(&'static str, Schema)> {
+        answer::words()
+    }
+
+    fn read_answer(&self, node: &Node, d: &mut Diagnostics) -> Option<Arc<dyn Answer>> {
+        answer::read(node, d)
+    }
+
+    fn read_request(&self, node: &Node, d: &mut Diagnostics) -> Option<Value> {
+        answer::request(node, d)
     }
 
     fn read(&self, name: &str, node: &Node, d: &mut Diagnostics) -> Option<Arc<dyn System>> {

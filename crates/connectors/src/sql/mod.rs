@@ -5,6 +5,7 @@
 //! gaps (`statement`). A dialect is data (`dialect`): its quotes, its comments, its placeholders.
 //! What every SQL system takes and gives is here, too: operations (`operation`) and results (`reply`).
 
+mod answer;
 pub mod choose;
 pub mod dialect;
 mod explain;
@@ -20,6 +21,7 @@ mod visible;
 #[cfg(test)]
 mod tests;
 
+pub use answer::{answer_words, read_answer, read_request};
 pub use choose::{Choice, Choose};
 pub use dialect::Dialect;
 pub use operation::{Operation, Plan, Refusal, Rules, Step};

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use renkei_core::{
     ConnectContext, Connection, ConnectorKind, Definitions, Diagnostics, FromNode as _, Node, PreparedOp,
-    Request, Result, Schema, System, Value, template::Names,
+    Request, Result, Schema, System, Value, connector::Answer, template::Names,
 };
 
 use crate::sql::{self, Rules};
@@ -44,6 +44,18 @@ impl ConnectorKind for Sqlite {
 
     fn op_schema(&self, defs: &mut Definitions) -> Schema {
         sql::operation::schema(defs)
+    }
+
+    fn answer_words(&self, _: &mut Definitions) -> Vec<(&'static str, Schema)> {
+        sql::answer_words()
+    }
+
+    fn read_answer(&self, node: &Node, d: &mut Diagnostics) -> Option<Arc<dyn Answer>> {
+        sql::read_answer(node, d)
+    }
+
+    fn read_request(&self, node: &Node, d: &mut Diagnostics) -> Option<Value> {
+        sql::read_request(node, d)
     }
 
     fn read(&self, name: &str, node: &Node, d: &mut Diagnostics) -> Option<Arc<dyn System>> {

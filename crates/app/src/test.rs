@@ -1,0 +1,124 @@
+//! `renkei test`: the config's own tests, offline.
+
+use std::{io::Write as _, path::Path, process::ExitCode, sync::Arc, time::Instant};
+
+use async_trait::async_trait;
+use indexmap::IndexMap;
+use renkei_config::{Loaded, Plan, Report};
+use renkei_core::{
+    CallContext, Value,
+    connector::SystemPlan,
+    tool::{ToolPlan, ToolResult, Tools as _},
+    trial::TestPlan,
+};
+use renkei_patterns::engine::{self, Engine};
+use renkei_trial::{Rehearse, Verdict};
+
+use crate::{cli::TestArgs, exit, load};
+
+pub(crate) async fn run(args: TestArgs) -> ExitCode {
+    let Loaded { mut plan, report } = match load::load_tests(&args.config.paths) {
+        Ok(loaded) => loaded,
+        Err(report) => {
+            if args.json {
+                let findings = Value::from([("ok", Value::from(false)), ("findings", report.to_value())]);
+                say(&findings.to_json_pretty());
+            } else {
+                load::print(&report);
+            }
+            return ExitCode::from(exit::CONFIG);
+        }
+    };
+    if !report.is_empty() && !args.json {
+        load::print(&report);
+    }
+    let tests = match chosen(std::mem::take(&mut plan.tests), args.filter.as_deref()) {
+        Ok(tests) => tests,
+        Err(why) => return exit::usage(&why),
+    };
+    let began = Instant::now();
+    // The tests have a runtime of their own, whose clock stands still.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one thing that this command does, and every test ends"
+    )]
+    let ran =
+        tokio::task::spawn_blocking(move || renkei_trial::run_all(&tests, &plan.systems, &House::new(&plan)));
+    match ran.await {
+        Ok(Ok(verdicts)) => tell(&args, &verdicts, &report, began),
+        Ok(Err(error)) => exit::fail(&format!("failed to start the runtime of the tests: {error}")),
+        Err(error) => exit::fail(&format!("failed to run the tests: {error}")),
+    }
+}
+
+fn chosen(tests: Vec<TestPlan>, filter: Option<&str>) -> Result<Vec<TestPlan>, String> {
+    if tests.is_empty() {
+        return Err(
+            "the config has no tests: write `tests:` into it, or into a file `NAME.test.yaml` beside it"
+                .into(),
+        );
+    }
+    let Some(filter) = filter else { return Ok(tests) };
+    let count = tests.len();
+    let chosen: Vec<TestPlan> = tests.into_iter().filter(|test| test.name.contains(filter)).collect();
+    if chosen.is_empty() {
+        return Err(format!("none of the {count} tests has `{filter}` in its name"));
+    }
+    Ok(chosen)
+}
+
+fn tell(args: &TestArgs, verdicts: &[Verdict], report: &Report, began: Instant) -> ExitCode {
+    let place = |span| report.place(span);
+    if args.json {
+        say(&renkei_trial::to_value(verdicts, &place).to_json_pretty());
+    } else {
+        say(&renkei_trial::text(verdicts, &place, began.elapsed()));
+    }
+    if let Some(path) = &args.junit
+        && let Err(error) = write(path, &renkei_trial::junit(verdicts, &place))
+    {
+        return exit::fail(&format!("failed to write `{}`: {error}", path.display()));
+    }
+    ExitCode::from(if verdicts.iter().all(Verdict::passed) { 0 } else { exit::FAILED })
+}
+
+fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    std::fs::write(path, text)
+}
+
+fn say(text: &str) {
+    // A closed pipe is nobody's error.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// The engine as tests call it: a new one for each, so that nothing is left of the one before.
+struct House {
+    tools: IndexMap<Arc<str>, ToolPlan>,
+    options: engine::Options,
+}
+
+impl House {
+    fn new(plan: &Plan) -> Self {
+        let tools = plan.tools.iter().map(|tool| (tool.name.clone(), tool.clone())).collect();
+        House { tools, options: load::options(plan) }
+    }
+}
+
+#[async_trait]
+impl Rehearse for House {
+    async fn call(
+        &self,
+        systems: IndexMap<Arc<str>, SystemPlan>,
+        tool: &str,
+        cx: CallContext,
+        arguments: Value,
+    ) -> Result<ToolResult, String> {
+        let Some(plan) = self.tools.get(tool) else { return Err(format!("there is no tool `{tool}`")) };
+        let engine = Engine::new(systems, vec![plan.clone()], self.options.clone())
+            .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+        engine.start();
+        let result = engine.call(cx, tool, arguments, None).await;
+        engine.shutdown().await;
+        result.map_err(|unknown| unknown.to_string())
+    }
+}

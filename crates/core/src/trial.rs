@@ -1,0 +1,65 @@
+//! Tests of a config, as the config declares them: one call, what the systems answer, what comes of it.
+
+use std::{sync::Arc, time::Duration};
+
+use indexmap::IndexMap;
+
+use crate::{Applied, Kind, Principal, Span, Value, call::RunStart, connector::Answer};
+
+/// One test.
+#[derive(Clone, Debug)]
+pub struct TestPlan {
+    pub name: Arc<str>,
+    /// Where its name stands.
+    pub span: Span,
+    pub tool: Arc<str>,
+    pub arguments: Value,
+    pub caller: Arc<Principal>,
+    pub start: RunStart,
+    /// By system.
+    pub mocks: IndexMap<Arc<str>, Vec<Mock>>,
+    pub expect: Expect,
+}
+
+/// What a system answers to some of the requests of a test.
+#[derive(Clone, Debug)]
+pub struct Mock {
+    /// Where it stands.
+    pub span: Span,
+    /// Members that a request must have, in the shape of [`System::show`](crate::System::show); every request
+    /// without it.
+    pub request: Option<Value>,
+    pub answer: Arc<dyn Answer>,
+    /// How many requests it answers.
+    pub times: usize,
+    /// Whether it may answer fewer.
+    pub optional: bool,
+    pub delay: Duration,
+    /// Whether the request leaves before the answer comes. A connection that is refused never sends it.
+    pub sent: bool,
+}
+
+/// What is to come of the call.
+#[derive(Clone, Debug, Default)]
+pub struct Expect {
+    /// The whole result.
+    pub result: Option<Value>,
+    /// Members of the result.
+    pub contains: Option<Value>,
+    pub error: Option<ExpectedError>,
+    /// The parts of the result, each with at least these members.
+    pub content: Option<Value>,
+    /// Texts that occur in what the model reads.
+    pub says: Vec<String>,
+    /// All requests that came to a system, in their order, each with at least these members.
+    pub requests: IndexMap<Arc<str>, Vec<Value>>,
+}
+
+/// How the call fails.
+#[derive(Clone, Debug, Default)]
+pub struct ExpectedError {
+    pub kind: Option<Kind>,
+    /// A part of its message.
+    pub message: Option<String>,
+    pub applied: Option<Applied>,
+}

@@ -1,0 +1,14 @@
+//! Runs the tests of a config: real tools and real layers on systems that answer as told, in virtual time.
+//!
+//! Reading order: [`stage`] puts mocks in the places of the systems, [`compare`] says where two values
+//! differ, [`run`] runs a test and judges it, [`report`] tells people and programs.
+
+pub mod compare;
+pub mod stage;
+
+pub mod run;
+
+pub mod report;
+
+pub use report::{Place, junit, text, to_value};
+pub use run::{Problem, Rehearse, Verdict, run_all};
