@@ -13,11 +13,13 @@ systems:
 tools:
   get_customer:
     description: One customer, by id.
+    timeout: 30m
     input: { id: integer }
     call: { crm: 'GET /customers/${.id}' }
     output: { name: '${$result.name}', by: '${$caller.name + ":" + ($caller.claims.role // "none")}', at: '${$now}' }
   create_order:
     description: Creates an order.
+    timeout: 30m
     input: { sku: string }
     call: { crm: { post: /orders, body: { sku: '${.sku}', key: '${$run}' } } }
   list_orders:
