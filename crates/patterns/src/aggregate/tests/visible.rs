@@ -53,7 +53,7 @@ async fn inner_branches_see_outer_ones_unless_they_have_the_name() {
         r#"{ "aggregate": {
             "a": { "transform": "outer a" },
             "b": { "transform": "outer b" },
-            "c": { "aggregate": {
+            "c": { "needs": ["a"], "aggregate": {
                 "a": { "transform": "inner a", "when": "${.x == 1}" },
                 "seen": { "transform": ["${$a}", "${$b}", "${.id}"] } } } } }"#,
     );
