@@ -14,7 +14,7 @@ use crate::{
     complete::{self, CompleteConfig},
     icon::IconConfig,
     resource::check_reads,
-    tool::{ContentConfig, Input, absent_or, check_timeout, content, input, names, with_results},
+    tool::{ContentConfig, Input, absent_or, check_name, check_timeout, content, input, names, with_results},
 };
 
 /// Messages that a person starts a conversation with, filled in from arguments and from what an action gives.
@@ -99,6 +99,7 @@ const KEYS: [&str; 7] = ["title", "description", "icons", "input", "complete", "
 
 /// Reads one prompt. Nothing, with diagnostics, if something is wrong.
 pub(crate) fn read(entry: &Entry, world: &World<'_>, d: &mut Diagnostics) -> Option<PromptPlan> {
+    check_name(entry, "prompt", d);
     let name = format!("the prompt `{}`", entry.key);
     let NodeKind::Map(members) = &entry.value.kind else {
         let message = format!("{name} is {}, not a mapping", entry.value.what());

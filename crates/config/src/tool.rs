@@ -127,7 +127,7 @@ fn published_name(name: &Arc<str>) -> Arc<str> {
 
 /// Reads one tool. Nothing, with diagnostics, if something is wrong.
 fn read(entry: &Entry, world: &World<'_>, d: &mut Diagnostics) -> Option<ToolPlan> {
-    check_name(entry, d);
+    check_name(entry, "tool", d);
     let NodeKind::Map(members) = &entry.value.kind else {
         d.push(
             Diagnostic::error(
@@ -186,12 +186,12 @@ pub(crate) fn absent_or<T>(read: Option<Option<T>>) -> Option<Option<T>> {
 }
 
 /// What MCP allows: 1 to 128 letters, digits, `_`, `-` and `.`.
-fn check_name(entry: &Entry, d: &mut Diagnostics) {
+pub(crate) fn check_name(entry: &Entry, kind: &str, d: &mut Diagnostics) {
     let name = &entry.key;
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     if name.is_empty() || name.len() > 128 || !name.bytes().all(allowed) {
         d.push(
-            Diagnostic::error(entry.key_span, format!("`{name}` cannot be the name of a tool"))
+            Diagnostic::error(entry.key_span, format!("`{name}` cannot be the name of a {kind}"))
                 .hint("a name has 1 to 128 letters, digits, `_`, `-` and `.`; what people read is `title`"),
         );
     }

@@ -6,6 +6,8 @@
 //!
 //! What we do, because rmcp leaves it to the server, or does it otherwise:
 //! - [`Server`] publishes any [`Tools`](renkei_core::tool::Tools): the list is made once, in its own order.
+//!   Beside them any [`Resources`](renkei_core::resource::Resources) and [`Prompts`](renkei_core::prompt::Prompts), in pages
+//!   with cursors that are checked.
 //! - A call ends with its request: a cancellation, or a closed response, drops the run's future (rmcp only
 //!   sets a flag). A panic becomes an error result (rmcp would leave the client without an answer).
 //! - Progress never blocks the run, only grows, and all of it leaves before the result.

@@ -34,7 +34,10 @@ const BEYOND_THE_LONGEST_CALL: Duration = Duration::from_secs(60);
 /// The server at `/mcp`. Streams without an end of their own end when `shutdown` is cancelled; calls under
 /// way go on, so that whoever serves the router can drain them.
 pub fn router(server: Arc<Server>, shutdown: CancellationToken) -> Router {
-    let longest = server.tools.list().iter().map(|tool| server.tools.timeout(&tool.name)).max();
+    let tools = server.tools.list().iter().map(|tool| server.tools.timeout(&tool.name));
+    let resources = server.resources.iter().map(|resources| resources.timeout());
+    let prompts = server.prompts.iter().map(|prompts| prompts.timeout());
+    let longest = tools.chain(resources).chain(prompts).max();
     let idle = longest.unwrap_or_default() + BEYOND_THE_LONGEST_CALL;
     let limits = Limits { session_idle: server.limits.session_idle.max(idle), ..server.limits.clone() };
     let sessions = Arc::new(Sessions::new(&limits));
