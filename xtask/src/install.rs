@@ -108,10 +108,14 @@ pub(crate) fn databases() -> Result<()> {
         let places = [program.to_owned(), format!("/usr/sbin/{program}")];
         places.iter().any(|place| command::works(Command::new(place).args(["--no-defaults", "--version"])))
     };
-    if there("mariadbd") && there("mariadb-install-db") {
-        return Ok(());
+    if !(there("mariadbd") && there("mariadb-install-db")) {
+        debian(&["mariadb-server"]).context("MariaDB is missing")?;
     }
-    debian(&["mariadb-server"]).context("MariaDB is missing")
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    if !versions.into_iter().any(|version| version.path().join("bin/initdb").exists()) {
+        debian(&["postgresql"]).context("PostgreSQL is missing")?;
+    }
+    Ok(())
 }
 
 /// Installs Debian packages where that is possible without asking anybody.

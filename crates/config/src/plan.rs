@@ -82,8 +82,8 @@ pub struct Loaded {
 }
 
 /// Systems of later versions.
-const LATER_CONNECTORS: [&str; 10] =
-    ["amqp", "graphql", "grpc", "kafka", "mcp", "mqtt", "nats", "postgres", "rabbitmq", "redis"];
+const LATER_CONNECTORS: [&str; 9] =
+    ["amqp", "graphql", "grpc", "kafka", "mcp", "mqtt", "nats", "rabbitmq", "redis"];
 /// Layers of later versions.
 const LATER_LAYERS: [&str; 3] = ["breaker", "cache", "limit"];
 

@@ -159,7 +159,7 @@ fn there_is_a_page_for_every_part() {
     let mut expected =
         vec!["server.md", "actions.md", "tools.md", "resources.md", "prompts.md", "tests.md", "systems.md"];
     expected.extend(patterns.iter().map(String::as_str));
-    expected.extend(["http.md", "mysql.md", "sqlite.md", "files.md"]);
+    expected.extend(["http.md", "mysql.md", "sqlite.md", "files.md", "postgres.md"]);
     assert_eq!(names, expected);
     for (name, text) in &pages {
         assert!(!text.contains("]()") && !text.contains("renkei_"), "{name}");

@@ -6,6 +6,7 @@
 pub mod files;
 pub mod http;
 pub mod mysql;
+pub mod postgres;
 pub mod sql;
 pub mod sqlite;
 
@@ -14,4 +15,5 @@ mod slots;
 use renkei_core::ConnectorKind;
 
 /// All kinds of systems, in the order of the reference.
-pub static CONNECTORS: &[&dyn ConnectorKind] = &[&http::Http, &mysql::Mysql, &sqlite::Sqlite, &files::Files];
+pub static CONNECTORS: &[&dyn ConnectorKind] =
+    &[&http::Http, &mysql::Mysql, &sqlite::Sqlite, &files::Files, &postgres::Postgres];

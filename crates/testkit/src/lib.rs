@@ -2,5 +2,6 @@
 
 pub mod fault;
 pub mod mariadb;
+pub mod postgres;
 pub mod store;
 pub mod tls;

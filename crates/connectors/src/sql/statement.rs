@@ -218,6 +218,11 @@ impl Statement {
         self.words.contains(word) || self.choices.iter().any(|choice| choice.has_word(word))
     }
 
+    /// The template behind a numbered parameter, from 1, for messages. Lists that are expanded have no number.
+    pub fn template_of(&self, parameter: usize) -> Option<&str> {
+        Some(&self.scalars.get(parameter.checked_sub(1)?)?.source)
+    }
+
     /// Puts the values of one call into the gaps.
     pub fn render(&self, params: &[Option<Value>]) -> Result<Rendered> {
         let mut text = String::new();

@@ -8,6 +8,7 @@
 mod files;
 mod http;
 mod mysql;
+mod postgres;
 mod sqlite;
 mod subject;
 mod trials;
@@ -22,4 +23,5 @@ static SUBJECTS: &[&dyn Subject] = &[
     &files::Files::Folder,
     &files::Files::S3,
     &files::Files::Webdav,
+    &postgres::Postgres,
 ];

@@ -38,6 +38,8 @@ pub(crate) enum Capability {
     Secret,
     /// It has an operation that takes as long as one likes.
     Slow,
+    /// Its texts cannot hold the character U+0000; it is refused.
+    NoNul,
 }
 
 /// A connector under test.

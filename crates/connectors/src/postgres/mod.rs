@@ -1,0 +1,84 @@
+//! PostgreSQL databases.
+//!
+//! A statement is checked offline (`operation`) and run on a connection of a small pool (`pool`, `session`).
+//! What runs and when it is committed is in `run`; values become texts of the type that the server infers
+//! (`bind`), and rows become JSON (`rows`, `types`).
+
+mod bind;
+mod call;
+mod config;
+mod error;
+mod operation;
+mod pool;
+mod rows;
+mod run;
+mod session;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod types;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use renkei_core::{
+    ConnectContext, Connection, ConnectorKind, Definitions, Diagnostics, FromNode as _, Node, PreparedOp,
+    Request, Result, Schema, System, Value, template::Names,
+};
+
+use crate::sql::{self, Rules};
+
+pub use config::{Config, Tls};
+
+/// The connector.
+#[derive(Debug)]
+pub struct Postgres;
+
+impl ConnectorKind for Postgres {
+    fn name(&self) -> &'static str {
+        "postgres"
+    }
+
+    fn schema(&self, defs: &mut Definitions) -> Schema {
+        Config::schema(defs)
+    }
+
+    fn op_schema(&self, defs: &mut Definitions) -> Schema {
+        sql::operation::schema(defs)
+    }
+
+    fn read(&self, name: &str, node: &Node, d: &mut Diagnostics) -> Option<Arc<dyn System>> {
+        let config = Config::from_node(node, d)?;
+        Some(Arc::new(Database { name: name.into(), config: Arc::new(config) }))
+    }
+}
+
+/// A configured database.
+#[derive(Debug)]
+struct Database {
+    name: Arc<str>,
+    config: Arc<Config>,
+}
+
+#[async_trait]
+impl System for Database {
+    fn prepare(&self, op: &Node, names: &Names<'_>, d: &mut Diagnostics) -> Option<PreparedOp> {
+        let rules = Rules {
+            dialect: &sql::dialect::POSTGRES,
+            system: &self.name,
+            read_only: self.config.read_only,
+            max_rows: self.config.max_rows,
+            effect: operation::effect,
+        };
+        sql::operation::prepare(&rules, op, names, d)
+    }
+
+    fn show(&self, request: &Request) -> Result<Value> {
+        sql::show(request, &self.name)
+    }
+
+    async fn connect(&self, cx: &ConnectContext) -> Result<Connection> {
+        let call = call::PostgresCall::connect(self.name.clone(), self.config.clone(), cx).await?;
+        Ok(Connection { call: Arc::new(call) })
+    }
+}
