@@ -4,7 +4,7 @@ use std::{io::Write as _, net::SocketAddr, process::ExitCode, sync::Arc};
 
 use renkei_config::{AuthConfig, JwtConfig, ServerConfig};
 use renkei_core::{Secret, tool::Tools};
-use renkei_http::{Access, Algorithm, ApiKey, Authentication, Authority, JwtKey, JwtOptions, Origin};
+use renkei_http::{Access, Algorithm, ApiKey, Authentication, Authority, JwtKey, JwtOptions, Pages};
 use renkei_patterns::engine::Engine;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -116,7 +116,7 @@ pub(crate) fn http_options(config: &ServerConfig) -> Result<renkei_http::Options
         Authority::parse(name).ok_or_else(|| format!("`{name}` in `server.hosts` is not a host"))
     };
     let origin = |name: &str| {
-        Origin::parse(name).ok_or_else(|| format!("`{name}` in `server.origins` is not an origin"))
+        Pages::parse(name).ok_or_else(|| format!("`{name}` in `server.origins` is not an origin"))
     };
     let access = Access {
         hosts: config.hosts.iter().map(|name| host(&name.0)).collect::<Result<_, _>>()?,

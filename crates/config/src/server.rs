@@ -52,7 +52,8 @@ pub struct ServerConfig {
     #[config(default)]
     pub hosts: Vec<HostName>,
 
-    /// Origins of web pages that may call this server: `https://app.example.com`.
+    /// Origins of web pages that may call this server: `https://app.example.com`, or `http://localhost:*`
+    /// for any port. Its own pages may always: those of its port on loopback, and of `public_url`.
     #[config(default)]
     pub origins: Vec<OriginName>,
 
@@ -323,15 +324,16 @@ impl FromNode for OriginName {
         if matches!(node.kind, NodeKind::Unknown) {
             return Some(OriginName(text));
         }
-        let rest = text.split_once("://").map_or("", |(_, rest)| rest);
-        let url = Url::parse(&text).ok().filter(|url| {
-            matches!(url.scheme(), "http" | "https")
-                && !rest.is_empty()
-                && !rest.contains(['/', '?', '#', '@'])
-        });
+        // `*` stands for any port, and then there is no other.
+        let one = text.strip_suffix(":*").unwrap_or(&text);
+        let rest = one.split_once("://").map_or("", |(_, rest)| rest);
+        let port_twice = one != text && rest.rsplit(']').next().is_some_and(|end| end.contains(':'));
+        let is_host = !rest.is_empty() && !rest.contains(['/', '?', '#', '@', '*']) && !port_twice;
+        let url = Url::parse(one).ok().filter(|url| matches!(url.scheme(), "http" | "https") && is_host);
         if url.is_none() {
             d.push(Diagnostic::error(node.span, format!("`{text}` is not the origin of a web page")).hint(
-                "write scheme and host, without a path: `https://app.example.com`, `http://localhost:6274`",
+                "write scheme and host, without a path: `https://app.example.com`, `http://localhost:6274`, \
+                 `http://localhost:*` for any port",
             ));
             return None;
         }

@@ -22,7 +22,7 @@ use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 use axum::{Router, middleware};
 
 pub use self::{
-    access::{Access, Authority, Origin},
+    access::{Access, Authority, Origin, Pages},
     auth::{Algorithm, ApiKey, Authentication, JwtKey, JwtOptions},
     listener::{Drained, serve},
 };

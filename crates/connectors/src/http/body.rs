@@ -4,7 +4,7 @@ use base64::Engine as _;
 use bytes::Bytes;
 use http::HeaderValue;
 use renkei_core::{
-    Diagnostic, Diagnostics, Error, FromNode, Map, Node, NodeKind, Result, Tree, Value, read::Spanned,
+    Diagnostic, Diagnostics, FromNode, Map, Node, NodeKind, Result, Tree, Value, read::Spanned,
     template::Names,
 };
 use renkei_derive::FromNode;
@@ -180,7 +180,7 @@ impl Body {
                 for (name, slot) in fields {
                     let value = slots.value(*slot, params)?;
                     let pairs = pairs(name, value, style);
-                    all.extend(pairs.map_err(|why| Error::invalid(format!("{} {why}", slots.place(*slot))))?);
+                    all.extend(pairs.map_err(|why| slots.refuse(*slot, &why, ""))?);
                 }
                 let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
                 Some((all.join("&").into(), kind))
@@ -250,7 +250,7 @@ impl Content {
         let Some(value) = slots.value(slot, params)?.filter(|value| !value.is_null()) else {
             return Ok(None);
         };
-        let refused = |why: &str| Error::invalid(format!("{} {why}", slots.place(slot)));
+        let refused = |why: &str| slots.refuse(slot, why, "");
         if json {
             return Ok(Some(value.to_json().into()));
         }
@@ -312,7 +312,7 @@ fn rendered<'p>(parts: &'p [Part], slots: &Slots, params: &[Option<Value>]) -> R
         if let Some(slot) = part.filename
             && let Some(value) = slots.value(slot, params)?.filter(|value| !value.is_null())
         {
-            let refused = |why: &str| Error::invalid(format!("{} {why}", slots.place(slot)));
+            let refused = |why: &str| slots.refuse(slot, why, "");
             let text = wire::scalar(value).ok_or_else(|| refused("is not a text"))?;
             filename = Some(wire::quoted(&text).map_err(refused)?);
         }
@@ -325,7 +325,7 @@ fn rendered<'p>(parts: &'p [Part], slots: &Slots, params: &[Option<Value>]) -> R
             for item in items.iter().filter(|item| !item.is_null()) {
                 let text = wire::scalar(item).ok_or_else(|| {
                     let what = item.type_name();
-                    Error::invalid(format!("{} holds an {what} in a place for text", slots.place(slot)))
+                    slots.refuse(slot, &format!("holds an {what} in a place for text"), "")
                 })?;
                 rendered.push(with(text.into()));
             }

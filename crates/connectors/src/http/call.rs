@@ -167,8 +167,7 @@ pub(super) fn op_headers(plan: &Plan, request: &Request) -> Result<Vec<(HeaderNa
     for head in &plan.headers {
         let value = plan.slots.value(head.slot, &request.params)?;
         let Some(value) = value.filter(|value| !value.is_null()) else { continue };
-        let refused =
-            |why: &str| Error::invalid(format!("{} {why}; nothing was sent", plan.slots.place(head.slot)));
+        let refused = |why: &str| plan.slots.refuse(head.slot, why, "");
         let text = wire::scalar(value).ok_or_else(|| refused(&format!("is an {}", value.type_name())))?;
         headers.push((head.name.clone(), wire::header_value(&text).map_err(refused)?));
     }

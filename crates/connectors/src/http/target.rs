@@ -110,8 +110,7 @@ impl Target {
                 PairValue::Whole(slot) => {
                     let value = slots.value(*slot, params)?;
                     query.extend(
-                        pairs(&pair.name, value, style)
-                            .map_err(|why| Error::invalid(format!("{} {why}", slots.place(*slot))))?,
+                        pairs(&pair.name, value, style).map_err(|why| slots.refuse(*slot, &why, ""))?,
                     );
                 }
                 PairValue::Text(parts) => {
@@ -182,10 +181,7 @@ fn in_text(slots: &Slots, slot: Slot, value: Option<&Value>) -> Result<String> {
 }
 
 fn refused(slots: &Slots, slot: Slot, why: &str) -> Error {
-    Error::invalid(format!(
-        "{} {why}; nothing was sent, give it a text, a number or a boolean",
-        slots.place(slot)
-    ))
+    slots.refuse(slot, why, "give it a text, a number or a boolean")
 }
 
 struct Reader<'a, 'n> {

@@ -17,17 +17,19 @@ use axum::{
 use http::{HeaderMap, StatusCode, header};
 use url::Url;
 
-pub use self::names::{Authority, Origin};
+pub use self::names::{Authority, Origin, Pages};
 use crate::reply::Refusal;
 
 /// By which names the server may be called, and which pages may call it.
 ///
-/// A server that listens on loopback is also called by the loopback names with its port, and by pages from
-/// loopback. A server that listens on one address is also called by that address and its port.
+/// A server that listens on loopback is also called by the loopback names with its port. A server that listens
+/// on one address is also called by that address and its port. Pages from these names are its own; pages from
+/// another port of loopback are not: any program of any user, and any page that got hold of such a port, could be
+/// behind them.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
     pub hosts: Vec<Authority>,
-    pub origins: Vec<Origin>,
+    pub origins: Vec<Pages>,
     /// How clients reach the server; its host and its origin are allowed.
     pub public_url: Option<Url>,
 }
@@ -36,8 +38,7 @@ pub struct Access {
 #[derive(Debug)]
 pub(crate) struct Guard {
     hosts: Vec<Authority>,
-    origins: Vec<Origin>,
-    loopback_pages: bool,
+    origins: Vec<Pages>,
 }
 
 impl Guard {
@@ -46,21 +47,12 @@ impl Guard {
         let mut origins = access.origins.clone();
         if let Some(url) = &access.public_url {
             hosts.extend(url.host_str().map(|host| Authority::new(host, url.port())));
-            origins.extend(Origin::of(url));
+            origins.extend(Origin::of(url).map(Pages::One));
         }
-        let loopback_pages = local.ip().is_loopback();
-        if loopback_pages {
-            let names = ["localhost", "127.0.0.1", "[::1]"];
-            hosts.extend(names.map(|name| Authority::new(name, Some(local.port()))));
-        }
-        if !local.ip().is_unspecified() {
-            let name = match local {
-                SocketAddr::V4(v4) => v4.ip().to_string(),
-                SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
-            };
-            hosts.push(Authority::new(&name, Some(local.port())));
-        }
-        Guard { hosts, origins, loopback_pages }
+        let own = own_names(local);
+        origins.extend(own.iter().filter_map(Pages::of_authority));
+        hosts.extend(own);
+        Guard { hosts, origins }
     }
 
     /// The host that the request is for.
@@ -94,11 +86,9 @@ impl Guard {
         let shown = value.to_str().unwrap_or("?");
         if let (Ok(text), None) = (value.to_str(), values.next())
             && let Some(origin) = Origin::parse(text)
+            && self.origins.iter().any(|allowed| allowed.cover(&origin))
         {
-            let loopback = self.loopback_pages && origin.is_loopback();
-            if loopback || self.origins.contains(&origin) {
-                return Ok(Some(origin));
-            }
+            return Ok(Some(origin));
         }
         tracing::warn!(origin = shown, "refused a request from a page that is not allowed");
         let message = format!(
@@ -106,6 +96,23 @@ impl Guard {
         );
         Err(Refusal::new(StatusCode::FORBIDDEN, "origin_not_allowed", message))
     }
+}
+
+/// What the address that was bound is called.
+fn own_names(local: SocketAddr) -> Vec<Authority> {
+    let port = Some(local.port());
+    let mut names = Vec::new();
+    if local.ip().is_loopback() {
+        names.extend(["localhost", "127.0.0.1", "[::1]"].map(|name| Authority::new(name, port)));
+    }
+    if !local.ip().is_unspecified() {
+        let name = match local {
+            SocketAddr::V4(v4) => v4.ip().to_string(),
+            SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
+        };
+        names.push(Authority::new(&name, port));
+    }
+    names
 }
 
 pub(crate) async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {

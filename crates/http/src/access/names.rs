@@ -1,6 +1,6 @@
 //! Names of hosts and origins, in one spelling, so that they can be compared.
 
-use std::{fmt, net::IpAddr};
+use std::fmt;
 
 use url::Url;
 
@@ -71,11 +71,11 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Reads an `Origin` header or a config's entry: `https://shop.example.com`, `http://localhost:6274`.
+    /// Reads an `Origin` header: `https://shop.example.com`, `http://localhost:6274`.
     /// Nothing for the rest, `null` included: it stands for pages that nobody can tell apart.
     pub fn parse(text: &str) -> Option<Self> {
         let (_, rest) = text.split_once("://")?;
-        if rest.contains(['/', '?', '#', '@', '\\']) || rest.is_empty() {
+        if rest.contains(['/', '?', '#', '@', '*', '\\']) || rest.is_empty() {
             return None;
         }
         Self::of(&Url::parse(text).ok()?)
@@ -91,10 +91,37 @@ impl Origin {
             port,
         })
     }
+}
 
-    pub(crate) fn is_loopback(&self) -> bool {
-        let address = self.host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        self.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+/// Origins that are allowed: one, or those of a host with any port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pages {
+    One(Origin),
+    /// The port in here says nothing.
+    AnyPort(Origin),
+}
+
+impl Pages {
+    /// Reads a config's entry: an origin, or one with `*` for its port, such as `http://localhost:*`.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.strip_suffix(":*") {
+            // A port before the star is a slip, and so is a host that ends in a colon.
+            Some(host) if host.rsplit(['/', ']']).next().is_some_and(|end| end.contains(':')) => None,
+            Some(host) => Origin::parse(host).map(Pages::AnyPort),
+            None => Origin::parse(text).map(Pages::One),
+        }
+    }
+
+    /// The pages that a server at `authority` serves itself.
+    pub(crate) fn of_authority(authority: &Authority) -> Option<Self> {
+        Origin::parse(&format!("http://{authority}")).map(Pages::One)
+    }
+
+    pub(crate) fn cover(&self, origin: &Origin) -> bool {
+        match self {
+            Pages::One(one) => one == origin,
+            Pages::AnyPort(any) => any.scheme == origin.scheme && any.host == origin.host,
+        }
     }
 }
 

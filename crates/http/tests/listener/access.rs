@@ -1,7 +1,7 @@
 //! `Host` and `Origin`.
 
 use http::StatusCode;
-use renkei_http::{Access, Authority, Options, Origin};
+use renkei_http::{Access, Authority, Options, Pages};
 
 use crate::wire::{Answer, ask};
 
@@ -11,7 +11,7 @@ const ANYWHERE: &str = "0.0.0.0:8383";
 fn options(hosts: &[&str], origins: &[&str], public_url: Option<&str>) -> Options {
     let access = Access {
         hosts: hosts.iter().map(|host| Authority::parse(host).unwrap()).collect(),
-        origins: origins.iter().map(|origin| Origin::parse(origin).unwrap()).collect(),
+        origins: origins.iter().map(|origin| Pages::parse(origin).unwrap()).collect(),
         public_url: public_url.map(|url| url.parse().unwrap()),
     };
     Options { access, ..Options::default() }
@@ -116,32 +116,39 @@ async fn the_refusal_says_how_to_mend_it() {
 }
 
 #[tokio::test]
-async fn a_loopback_server_takes_pages_from_loopback() {
+async fn a_server_takes_its_own_pages_and_those_it_was_told_of() {
     let mut options = options(&["shop.example.com"], &["https://app.example.com"], None);
     for page in [
-        "http://localhost:6274",
-        "http://localhost",
-        "http://127.0.0.1:3000",
-        "http://[::1]:3000",
-        "https://localhost:8443",
+        "http://localhost:8383",
+        "http://127.0.0.1:8383",
+        "http://[::1]:8383",
         "https://app.example.com",
         "https://app.example.com:443",
     ] {
         assert_eq!(origin(&options, LOOPBACK, page).await.status, StatusCode::OK, "{page}");
     }
     for page in [
+        // Loopback, but another program's.
+        "http://localhost:6274",
+        "http://localhost",
+        "http://127.0.0.1:3000",
+        "http://[::1]:3000",
+        "https://localhost:8383",
+        "http://127.0.0.2:8383",
         "null",
         "",
         "https://evil.example.com",
+        "http://evil.example.com:8383",
         "http://app.example.com",
         "https://app.example.com:8443",
         "https://app.example.com.evil.example.com",
         "https://app.example.com@evil.example.com",
         "https://app.example.com/path",
-        "http://localhost.evil.example.com",
+        "http://localhost.evil.example.com:8383",
         "file://localhost",
         "chrome-extension://abc",
         "app.example.com",
+        "http://localhost:*",
         "*",
     ] {
         let answer = origin(&options, LOOPBACK, page).await;
@@ -153,10 +160,27 @@ async fn a_loopback_server_takes_pages_from_loopback() {
     for (page, status) in [
         ("https://shop.example.com", StatusCode::OK),
         ("https://app.example.com", StatusCode::OK),
-        ("http://localhost:6274", StatusCode::FORBIDDEN),
+        ("http://localhost:8383", StatusCode::FORBIDDEN),
         ("http://shop.example.com", StatusCode::FORBIDDEN),
     ] {
         assert_eq!(origin(&options, ANYWHERE, page).await.status, status, "{page}");
+    }
+}
+
+#[tokio::test]
+async fn a_star_stands_for_any_port() {
+    let options = options(&["shop.example.com"], &["http://localhost:*", "http://[::1]:*"], None);
+    for page in ["http://localhost:6274", "http://localhost", "http://[::1]:3000"] {
+        assert_eq!(origin(&options, LOOPBACK, page).await.status, StatusCode::OK, "{page}");
+    }
+    for page in ["https://localhost:6274", "http://127.0.0.1:6274", "http://localhost.evil.example.com:6274"]
+    {
+        assert_eq!(origin(&options, LOOPBACK, page).await.status, StatusCode::FORBIDDEN, "{page}");
+    }
+    for wrong in
+        ["http://localhost:80:*", "http://*:*", "http://:*", "localhost:*", "*", "http://localhost:6274/*"]
+    {
+        assert_eq!(Pages::parse(wrong), None, "{wrong}");
     }
 }
 

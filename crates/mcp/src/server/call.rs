@@ -4,10 +4,10 @@ use std::{any::Any, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration
 
 use futures_util::FutureExt as _;
 use renkei_core::{
-    CallContext, Error, Kind, Principal, Value,
+    CallContext, Error, Kind, Principal, Retry, Value,
     call::Trace,
     run::{Level, ProgressSink},
-    tool::ToolResult,
+    tool::{Content, ToolResult},
 };
 use rmcp::{
     ErrorData, RoleServer,
@@ -44,11 +44,7 @@ impl Server {
         };
         let record = Record { tool: name, cx: cx.clone(), started, exact: &self.exact };
         let Ok(permit) = self.calls.try_acquire() else {
-            let limit = self.limits.calls;
-            let busy = Error::unavailable(format!(
-                "the server runs as many calls as it may (`{limit}`); try again in a moment"
-            ));
-            return record.finish(failed(busy));
+            return record.finish(busy(name, self.limits.calls));
         };
         let arguments = arguments(&context);
         let token = context.meta.get_progress_token();
@@ -114,6 +110,16 @@ fn arguments(context: &RequestContext<RoleServer>) -> Value {
 fn unknown_tool(name: &str) -> ErrorData {
     let shown: String = name.chars().take(100).collect();
     ErrorData::invalid_params(format!("unknown tool `{shown}`; `tools/list` names those there are"), None)
+}
+
+/// Worded as the engine words its refusals: what, why, whether it was done, when to come back.
+fn busy(tool: &str, limit: usize) -> ToolResult {
+    let error = Error::new(Kind::RateLimited, format!("this server runs `{limit}` calls already, its limit"))
+        .retry(Retry::After(Duration::from_secs(1)));
+    let text = format!(
+        "`{tool}` was turned away for now: {error}.\nNothing was changed.\nTry again in 1s at the earliest."
+    );
+    ToolResult { content: vec![Content::Text(text)], structured: None, error: Some(error) }
 }
 
 fn failed(error: Error) -> ToolResult {
@@ -204,8 +210,9 @@ impl Record<'_> {
         tracing::error!(tool = self.tool, trace, panic = text, "a tool panicked");
         let tool = self.tool;
         Error::internal(format!(
-            "the tool `{tool}` stopped on a fault of the server; a repeat will not help, \
-             and its operator finds the cause in the log under `{trace}`"
+            "the tool `{tool}` stopped on a fault of the server. It may have been carried out all the same: \
+             look before it is repeated. Trying again will not help until the server's operator has mended \
+             the fault, whose cause is in the log under the trace id {trace}."
         ))
     }
 }

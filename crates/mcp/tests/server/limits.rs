@@ -27,7 +27,8 @@ async fn one_call_too_many_is_told_so() {
     assert_eq!(result["isError"], true);
     assert_eq!(
         result["content"][0]["text"],
-        "the server runs as many calls as it may (`1`); try again in a moment"
+        "`echo` was turned away for now: this server runs `1` calls already, its limit.\n\
+         Nothing was changed.\nTry again in 1s at the earliest."
     );
     call.abort();
     while face.event().await != Event::Dropped {}

@@ -125,7 +125,7 @@ impl Part<'_> {
 
     /// A text as it is, anything else as JSON; nothing for absent and null.
     fn text(&self, tree: &Tree) -> Result<Option<String>> {
-        Ok(match tree.render(self.scope)? {
+        Ok(match self.value("text", tree)? {
             None | Some(Value::Null) => None,
             Some(Value::String(text)) => Some(text.to_string()),
             Some(other) => Some(other.to_json()),
@@ -145,11 +145,15 @@ impl Part<'_> {
     }
 
     fn optional(&self, key: &str, tree: Option<&Tree>) -> Result<Option<String>> {
-        match tree.map(|tree| tree.render(self.scope)).transpose()?.flatten() {
+        match tree.map(|tree| self.value(key, tree)).transpose()?.flatten() {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.to_string())),
             Some(other) => Err(self.wrong(key, &format!("expected a text, got {}", other.type_name()))),
         }
+    }
+
+    fn value(&self, key: &str, tree: &Tree) -> Result<Option<Value>> {
+        tree.render(self.scope).map_err(|error| self.wrong(key, &error.to_string()))
     }
 
     fn wrong(&self, key: &str, what: &str) -> Error {

@@ -70,7 +70,7 @@ impl Engine {
     pub(super) fn place(&self) -> Result<SemaphorePermit<'_>> {
         self.permits.try_acquire().map_err(|_| {
             let limit = self.options.concurrent_calls;
-            let message = format!("this server runs {limit} calls already, which is its limit");
+            let message = format!("this server runs `{limit}` calls already, its limit");
             Error::new(Kind::RateLimited, message).retry(Retry::After(Duration::from_secs(1)))
         })
     }

@@ -201,7 +201,7 @@ impl Engine {
         let scope = cx.with_vars(outcome.vars()).scope("output", input);
         let value = outcome.value.into_value();
         let value = match &plan.output {
-            Some(output) => output.render(&scope)?.unwrap_or_default(),
+            Some(output) => output.render(&scope).map_err(of_output)?.unwrap_or_default(),
             None => value,
         };
         if let Some(promise) = &tool.promise {
@@ -328,6 +328,11 @@ impl Tools for Engine {
     fn timeout(&self, name: &str) -> Duration {
         self.tools.get(name).map_or(self.options.tool_timeout, |tool| self.deadline(tool))
     }
+}
+
+/// The call went well; what the config makes of its result did not work out. No other argument mends that.
+fn of_output(error: Error) -> Error {
+    Error::internal(format!("`output` does not work out: {error}; the config must be mended"))
 }
 
 impl std::fmt::Debug for Engine {

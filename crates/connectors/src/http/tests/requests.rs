@@ -350,3 +350,24 @@ fn a_method_has_an_effect() {
     assert_eq!(&*op.label, "POST /a/{}");
     assert_eq!(op.slots.iter().map(|slot| slot.vars().len()).collect::<Vec<_>>(), [0, 1, 1]);
 }
+
+/// Whose value does not fit is told: arguments, the caller, or the config.
+#[tokio::test]
+async fn a_value_that_does_not_fit_says_where_it_came_from() {
+    let server = FaultServer::start().await;
+    for (op, kind, says) in [
+        ("GET /${.none}", Kind::Invalid, "give it a text, a number or a boolean"),
+        ("GET /${$caller.claims.none}", Kind::Forbidden, "comes with the caller, not with the arguments"),
+        (r#"{"get": "/", "query": {"q": "${$caller}"}}"#, Kind::Forbidden, "comes with the caller"),
+        (r#"{"get": "/", "headers": {"X-Q": "${$caller}"}}"#, Kind::Forbidden, "comes with the caller"),
+        (r#"{"get": "/", "query": {"q": "${[$now, {}]}"}}"#, Kind::Internal, "the config must be mended"),
+    ] {
+        let error = call(&server, op, "{}").await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{op}: {error}");
+        assert!(
+            error.public().contains("nothing was sent") && error.public().contains(says),
+            "{op}: {error}"
+        );
+    }
+    assert!(server.received().is_empty());
+}

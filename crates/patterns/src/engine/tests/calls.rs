@@ -123,7 +123,7 @@ async fn one_call_too_many_is_refused_at_once() {
     assert_eq!(refused.error.as_ref().unwrap().kind(), Kind::RateLimited);
     assert_eq!(
         text(&refused),
-        "`t` was turned away for now: this server runs 2 calls already, which is its limit.\nTry again in 1s at the earliest."
+        "`t` was turned away for now: this server runs `2` calls already, its limit.\nNothing was changed.\nTry again in 1s at the earliest."
     );
     // Their places are free again.
     assert_eq!(call(&bench).await.error.unwrap().kind(), Kind::Timeout);
@@ -182,4 +182,39 @@ fn texts_of_failures() {
         texts += &format!("--- {effect:?} {kind} applied {applied:?} retry {retry:?}\n{text}\n");
     }
     insta::assert_snapshot!(texts);
+}
+
+/// Whatever went wrong, the text says what and why, whether it was applied, whether to repeat it, and what
+/// to change; and no two of its sentences contradict each other.
+#[test]
+fn every_text_of_a_failure_is_whole() {
+    let retries = [Retry::Never, Retry::Safe, Retry::Exhausted, Retry::After(Duration::from_secs(5))];
+    let mut checked = 0;
+    for kind in Kind::ALL {
+        for effect in [Effect::Read, Effect::Idempotent, Effect::Write] {
+            for applied in [Applied::No, Applied::Unknown, Applied::Yes] {
+                for retry in retries {
+                    let error = Error::new(kind, "`crm` said so").applied(applied).retry(retry);
+                    let text = refusal::text("t", effect, &error, "0af7651916cd43dd8448eb211c80319c");
+                    let has = |what: &str| text.contains(what);
+                    assert!(text.starts_with("`t` ") && has(": `crm` said so."), "{text}");
+                    let outcomes = ["Nothing was changed.", "It may have happened", "What it does is done"];
+                    assert_eq!(outcomes.iter().filter(|outcome| has(outcome)).count(), 1, "{text}");
+                    let repeats =
+                        ["again", "repeat", "The same call", "The next call", "asks for less", "not help"];
+                    assert!(repeats.iter().any(|word| has(word)), "{text}");
+                    assert_eq!(has("0af7651916cd43dd8448eb211c80319c"), kind == Kind::Internal, "{text}");
+                    if applied == Applied::Yes {
+                        assert!(has("was carried out, but"), "{text}");
+                        assert!(!has("not carried out") && !has("Change the arguments"), "{text}");
+                    }
+                    if applied == Applied::Unknown && effect == Effect::Write {
+                        assert!(!has("Trying again may help"), "{text}");
+                    }
+                    checked += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(checked, 11 * 3 * 3 * 4);
 }

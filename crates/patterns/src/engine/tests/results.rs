@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use renkei_core::{
-    Applied, Kind, Value,
+    Applied, Effect, Kind, Value,
     resource::Resources,
     tool::{Annotations, Content, ResourceBody, ToolResult, Tools},
 };
@@ -97,6 +97,53 @@ async fn a_broken_promise_is_the_configs_fault_and_says_that_it_happened() {
     let result = run(write, wrong).await;
     assert_eq!(result.error.as_ref().unwrap().was_applied(), Applied::Yes);
     assert!(texts(&result)[0].contains("was carried out"), "{:?}", texts(&result));
+}
+
+const READ: &str = r#"{ "crm": { "value": "${.}" } }"#;
+const WRITE: &str = r#"{ "crm": { "effect": "write", "value": "${.}" } }"#;
+
+/// A template that fails after the call is the config's fault: no other argument mends it, and what was
+/// written stays written.
+#[tokio::test(start_paused = true)]
+async fn an_output_that_fails_says_that_the_call_was_carried_out() {
+    let parts = r#"{ "text": "${.n | tonumber}" }"#;
+    let image = r#"{ "image": "no base64!", "mime_type": "image/png" }"#;
+    for (output, content) in
+        [(Some(r#"{ "n": "${.n | tonumber}" }"#), None), (None, Some(vec![parts])), (None, Some(vec![image]))]
+    {
+        for (call, effect) in [(READ, Effect::Read), (WRITE, Effect::Write)] {
+            let content = content.clone();
+            let result = run(Tool { call, output, content, ..Tool::default() }, r#"{ "n": "x" }"#).await;
+            let error = result.error.as_ref().unwrap();
+            assert_eq!(error.kind(), Kind::Internal, "{error}");
+            let text = &texts(&result)[0];
+            assert!(
+                text.contains("does not work out") && text.contains("the config must be mended"),
+                "{text}"
+            );
+            assert!(!text.contains("not carried out") && !text.contains("Change the arguments"), "{text}");
+            let carried_out = text.contains("`t` was carried out, but its result cannot be given");
+            let done = text.contains("What it does is done: do not repeat it.");
+            assert_eq!((carried_out, done), (effect == Effect::Write, effect == Effect::Write), "{text}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_that_is_too_large_after_a_write_is_not_an_invitation_to_repeat() {
+    let options = Options { content_bytes: 5, ..Options::default() };
+    let content = Some(vec![r#"{ "text": "a long text" }"#]);
+    let bench =
+        Bench::with(Tool { call: WRITE, content, ..Tool::default() }, options, std::time::Duration::ZERO, 0);
+    let result = bench.engine.call(context(), "t", Value::Null, None).await.unwrap();
+    assert_eq!(
+        texts(&result),
+        [
+            "`t` was carried out, but its result cannot be given: the parts of the result have 11 bytes, and at \
+          most 5 bytes can be given; ask for less.\nWhat it does is done: do not repeat it.\nLook at the \
+          outcome with a call that asks for less."
+        ]
+    );
 }
 
 async fn limited(
