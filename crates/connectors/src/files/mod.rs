@@ -1,7 +1,7 @@
 //! Files: a folder of this machine, a bucket, a WebDAV server.
 //!
 //! Reading order: `config` (what stands under `files:`), `operation` and `prepare` with `path` and `glob` (an
-//! operation is taken apart once), `task` (the values of a request in their places), `call` (a task for a [`store::Store`], its answer
+//! operation is taken apart once), `task` (the values of a request in their places), `call` (a task for a `store::Store`, its answer
 //! as a reply, with `media` to tell texts from other bytes), then the stores: `folder` and `object`. `error` says
 //! what a failure means.
 

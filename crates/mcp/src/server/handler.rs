@@ -26,7 +26,7 @@ use super::{
 
 /// What is offered beyond the handshake. rmcp takes a request whose parameters do not fit its types for one
 /// with a method of its own, and would call it unknown.
-const TOOL_METHODS: [&str; 4] = ["server/discover", "tools/list", "tools/call", "logging/setLevel"];
+const TOOL_METHODS: [&str; 3] = ["server/discover", "tools/list", "tools/call"];
 const RESOURCE_METHODS: [&str; 3] = ["resources/list", "resources/templates/list", "resources/read"];
 const PROMPT_METHODS: [&str; 2] = ["prompts/list", "prompts/get"];
 
@@ -146,7 +146,7 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         // Newer clients ask with each request.
-        if context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28) {
+        if is_modern(&context) {
             return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, "logging/setLevel", None));
         }
         self.1.set(&request);
@@ -156,10 +156,12 @@ impl ServerHandler for Handler {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         let method = request.method;
-        if self.offers(&method) {
+        // Newer clients ask for log messages with each request.
+        let legacy_only = method == "logging/setLevel" && !is_modern(&context);
+        if legacy_only || self.offers(&method) {
             let text = format!("the parameters of `{method}` are not what the protocol says");
             return Err(ErrorData::invalid_params(text, None));
         }
