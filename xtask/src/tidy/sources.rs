@@ -76,7 +76,7 @@ pub(super) fn private_paths(tree: &Tree) -> Result<Vec<String>> {
     Ok(breaches)
 }
 
-/// `https://example.com/work/…` is an address, not a path of this machine.
+/// Behind the host of an address, or inside a longer path, the same letters are no path of a machine.
 fn is_start_of_path(before: &str) -> bool {
     !before.ends_with(|last: char| last.is_alphanumeric() || "}.-_~/".contains(last))
 }
