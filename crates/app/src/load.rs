@@ -65,6 +65,7 @@ pub(crate) fn options(plan: &Plan) -> engine::Options {
         content_bytes: limits.content_bytes.as_usize(),
         concurrent_calls: limits.concurrent_calls,
         listed_resources: limits.listed_resources,
+        cursor_key: plan.server.cursor_key.clone(),
         keep: engine::Keep {
             result_bytes: limits.kept_result.as_usize(),
             total_bytes: limits.kept_results.as_usize(),

@@ -60,10 +60,17 @@ pub struct ServerConfig {
     /// Who may call. Without it, everybody who reaches the address, as `anonymous`.
     pub auth: Option<AuthConfig>,
 
+    /// Seals the cursors with which clients go on in a list (`pages` of an operation), so that nobody can forge one: a
+    /// secret of at least 16 characters. Without it, cursors hold until the process ends, and for this process only.
+    pub cursor_key: Option<Secret>,
+
     /// What the server takes and gives at most.
     #[config(default)]
     pub limits: LimitsConfig,
 }
+
+/// A shorter key could be guessed.
+const MIN_CURSOR_KEY: usize = 16;
 
 /// What the server takes and gives at most.
 #[derive(Clone, Debug, FromNode)]
@@ -190,6 +197,16 @@ fn check_server(server: &ServerConfig, node: &Node, d: &mut Diagnostics) {
         d.push(
             Diagnostic::error(place("public_url"), "this is not the URL of a server")
                 .hint("write `https://host` or `https://host/path`, without a query"),
+        );
+    }
+    if let Some(key) = &server.cursor_key
+        && key.expose().len() < MIN_CURSOR_KEY
+        && !node.has_unknown()
+    {
+        let message = format!("the key for cursors has less than {MIN_CURSOR_KEY} characters");
+        d.push(
+            Diagnostic::error(place("cursor_key"), message)
+                .hint("make one with `openssl rand -hex 32`, and read it with `${env.X}` or `${file[…]}`"),
         );
     }
     if server.listen.ip().is_loopback() {

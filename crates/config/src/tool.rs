@@ -147,6 +147,7 @@ fn read(entry: &Entry, world: &World<'_>, d: &mut Diagnostics) -> Option<ToolPla
     let input_schema = input_schema(&tool, d);
     let names = names(input_schema.as_ref());
     let action = holder.action(&members, &mut world.context(names.clone(), d));
+    let free = check_cursor(action.as_deref(), input_schema.as_ref(), &tool, d);
     let names = with_results(&names, action.as_deref(), true);
     let output = tool.get("output").map(|node| Tree::read(node, &names, d));
     let output_schema = tool.get("output_schema").map(|node| schema_of(node, d));
@@ -156,6 +157,9 @@ fn read(entry: &Entry, world: &World<'_>, d: &mut Diagnostics) -> Option<ToolPla
     check_timeout(config.timeout, &tool, d);
     let annotations = config.annotations;
     check_annotations(&annotations, &tool, d);
+    if !free {
+        return None;
+    }
     Some(ToolPlan {
         name: published_name(&entry.key),
         title: config.title,
@@ -276,6 +280,32 @@ fn check_texts(config: &ToolConfig, node: &Node, d: &mut Diagnostics) {
             );
         }
     }
+}
+
+/// Whether the argument that `pages` adds to a tool is free.
+fn check_cursor(
+    action: Option<&dyn Pattern>,
+    schema: Option<&Value>,
+    tool: &Node,
+    d: &mut Diagnostics,
+) -> bool {
+    let taken = schema.and_then(|schema| schema.get("properties")?.get("cursor")).is_some();
+    if !taken || !action.is_some_and(Pattern::resumes) {
+        return true;
+    }
+    let input =
+        tool.get("input").or_else(|| tool.get("input_schema").and_then(|schema| schema.get("properties")));
+    let span = input.and_then(|input| input.entry("cursor")).map_or(tool.span, |entry| entry.key_span);
+    d.push(
+        Diagnostic::error(
+            span,
+            "the argument `cursor` is there twice: `pages` of the call adds one to go on with",
+        )
+        .hint(
+            "give yours another name, or leave it to `pages`; `cursor_argument: false` in `pages` adds none",
+        ),
+    );
+    false
 }
 
 pub(crate) fn check_timeout(timeout: Option<Duration>, node: &Node, d: &mut Diagnostics) {

@@ -65,7 +65,7 @@ fn the_editors_schema_takes_the_examples_and_refuses_slips() {
         let mut d = Diagnostics::default();
         serde_json::Value::from(&yaml::read(0, text, &mut d).unwrap().to_value())
     };
-    let folders = [SHOP, "../../examples/aggregate"];
+    let folders = [SHOP, "../../examples/aggregate", "../../examples/pages"];
     for entry in folders.iter().flat_map(|folder| Path::new(folder).read_dir().unwrap()) {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "yaml") {
@@ -85,6 +85,10 @@ fn the_editors_schema_takes_the_examples_and_refuses_slips() {
         "systems: { a: { timeout: 5s } }",
         "systems: { a: { http: { base_url: 'https://x', redirects: many } } }",
         "tools: { a: { description: x } }",
+        "tools: { a: { description: x, call: { c: { get: /, pages: next } } } }",
+        "tools: { a: { description: x, call: { c: { get: /, pages: { nubmer: p } } } } }",
+        "tools: { a: { description: x, call: { c: { get: /, pages: { number: { qeury: p } } } } } }",
+        "tools: { a: { description: x, call: { c: { get: /, pages: { number: p, size: many } } } } }",
         "tools: { a: { description: x, aggregate: {} } }",
         "tools: { a: { description: x, aggregate: { b: {} } } }",
         "tools: { a: { description: x, aggregate: { b: { cal: { c: GET / } } } } }",

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Principal, Result, Tree, Value};
+use crate::{Cursor, Page, Paging, Principal, Result, Tree, Value};
 
 /// What a repeat of the operation would do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +42,8 @@ pub struct PreparedOp {
     pub carries_key: bool,
     /// Rendered in this order into [`Params`].
     pub slots: Vec<Tree>,
+    /// How far its pages are followed, where its replies are pages of a list.
+    pub pages: Option<Paging>,
     /// What the connector made of the rest; only it looks inside.
     pub plan: Box<dyn Any + Send + Sync>,
 }
@@ -78,6 +80,9 @@ pub struct Request {
     pub key: Option<Arc<str>>,
     /// What `$caller`, `$key` and `$run` of the system's own `headers` and `auth` see.
     pub vars: Arc<crate::Scope>,
+    /// Which page of the list, if the operation has [`PreparedOp::pages`]; the first one without it. It makes
+    /// another request of the same operation and the same values.
+    pub page: Option<Cursor>,
 }
 
 /// What a system answered.
@@ -88,11 +93,14 @@ pub struct Reply {
     pub meta: Value,
     /// Sentences for the model about what is not in `value`, such as rows that were cut.
     pub notices: Vec<String>,
+    /// `value` as a page of a list, if the operation has [`PreparedOp::pages`]. Why it is none comes after what
+    /// `value` says in a business sense: a refusal is no page.
+    pub page: Option<Result<Page>>,
 }
 
 impl Reply {
     pub fn json(value: Value) -> Self {
-        Reply { value: Payload::Json(value), meta: Value::object(), notices: Vec::new() }
+        Reply { value: Payload::Json(value), meta: Value::object(), notices: Vec::new(), page: None }
     }
 }
 

@@ -17,6 +17,7 @@ pub mod schema;
 pub mod template;
 
 pub mod call;
+pub mod page;
 pub mod principal;
 pub mod run;
 
@@ -35,6 +36,7 @@ pub use connector::{ConnectContext, Connection, ConnectorKind, Layers, LayersKin
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use error::{Applied, Error, Kind, Result, Retry};
 pub use node::{Entry, Node, NodeKind, Span};
+pub use page::{Cursor, Page, Paging, Position};
 pub use pattern::{ActionContext, ActionNode, Outcome, Pattern, PatternKind};
 pub use principal::Principal;
 pub use read::FromNode;

@@ -13,8 +13,8 @@ pub use action::{Holder, LATER};
 pub const MAX_NESTING: usize = 16;
 
 use crate::{
-    Definitions, Diagnostics, Effect, Entry, Node, Payload, Result, RunContext, Schema, Span, Tree, Value,
-    connector::SystemPlan, template::Names,
+    Definitions, Diagnostics, Effect, Entry, Error, Node, Payload, Position, Result, RunContext, Schema,
+    Span, Tree, Value, connector::SystemPlan, template::Names,
 };
 
 /// The definition that stands for any action in JSON Schemas: `{ "$ref": "#/$defs/action" }`. Other keys may
@@ -151,8 +151,18 @@ pub trait Pattern: Send + Sync + fmt::Debug {
         1
     }
 
+    /// Whether it can go on with a list where an earlier run stopped: see [`Pattern::resume`].
+    fn resumes(&self) -> bool {
+        false
+    }
+
     /// Runs it. Dropping the future ends the run and frees what it held.
     async fn run(&self, cx: &RunContext, input: Value) -> Result<Outcome>;
+
+    /// Runs it from where an earlier run with the same input stopped, as its [`Outcome::next`] said.
+    async fn resume(&self, _: &RunContext, _: Value, _: Position) -> Result<Outcome> {
+        Err(Error::internal("go on with a list: this action has none"))
+    }
 }
 
 /// What an action gave.
@@ -165,6 +175,8 @@ pub struct Outcome {
     pub notices: Vec<String>,
     /// What [`Pattern::results`] names. One that is not here is absent.
     pub results: Vec<(Arc<str>, Value)>,
+    /// Where the list of the value goes on; only of an action that [`resumes`](Pattern::resumes).
+    pub next: Option<Position>,
 }
 
 impl Outcome {
@@ -175,6 +187,7 @@ impl Outcome {
             meta: Value::object(),
             notices: Vec::new(),
             results: Vec::new(),
+            next: None,
         }
     }
 

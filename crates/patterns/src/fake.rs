@@ -12,9 +12,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use indexmap::IndexMap;
 use renkei_core::{
-    ActionContext, Call, CallContext, ConnectContext, Connection, Diagnostics, Effect, Entry, Error, Kind,
-    Layers, Map, Node, NodeKind, Pattern, Payload, PreparedOp, Principal, Reply, Request, Result, Retry,
-    Span, System, Tree, Value,
+    ActionContext, Call, CallContext, ConnectContext, Connection, Cursor, Diagnostics, Effect, Entry, Error,
+    Kind, Layers, Map, Node, NodeKind, Page, Paging, Pattern, Payload, PreparedOp, Principal, Reply, Request,
+    Result, Retry, Span, System, Tree, Value,
     connector::SystemPlan,
     node::Text,
     pattern::{ActionPlan, Actions, Holder},
@@ -99,19 +99,52 @@ impl Ledger {
     }
 }
 
+/// The page of `given`, a list of `{ "items", "next"?, "total"?, "bytes"?, "ms"?, "fail"?, "no"? }`, whose place is the
+/// cursor. A page that is not there has no items.
+async fn page(given: &Value, cursor: Option<&Cursor>) -> Result<Reply> {
+    let at = cursor.and_then(|Cursor(at)| at.as_i64()).unwrap_or_default();
+    let empty = Value::object();
+    let page = usize::try_from(at).ok().and_then(|at| given.at(at)).unwrap_or(&empty);
+    let number = |key: &str| page.get(key).and_then(Value::as_i64);
+    sleep(Duration::from_millis(number("ms").unwrap_or_default().unsigned_abs())).await;
+    if let Some(word) = page.get("fail").and_then(Value::as_str) {
+        return Err(Error::new(Kind::parse(word).unwrap(), format!("the fake was told to fail with {word}")));
+    }
+    let items = page.get("items").and_then(Value::as_array).unwrap_or_default().to_vec();
+    let bytes = number("bytes").unwrap_or_default().unsigned_abs();
+    let total = number("total").map(i64::unsigned_abs);
+    let page_read = Page { items, next: page.get("next").cloned().map(Cursor), total, bytes };
+    Ok(Reply { meta: Value::from([("at", at)]), page: Some(Ok(page_read)), ..Reply::json(page.clone()) })
+}
+
+/// Of an operation's `"pages"`: its limits, where they are not the default.
+fn paging(node: &Node) -> Paging {
+    let value = node.to_value();
+    let number =
+        |key: &str| value.get(key).and_then(Value::as_i64).map(|number| number.unsigned_abs() as usize);
+    let flag = |key: &str| value.get(key).and_then(Value::as_bool);
+    Paging {
+        max_pages: number("max_pages").unwrap_or(10),
+        max_items: number("max_items").unwrap_or(1000),
+        max_bytes: number("max_bytes").unwrap_or(10_000) as u64,
+        whole: flag("whole").unwrap_or(false),
+        cursor_argument: flag("cursor_argument").unwrap_or(true),
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Fake {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) connect_takes: Duration,
 }
 
-/// Reads `{ "do": WORD, "effect": WORD, "value": TREE }`.
+/// Reads `{ "do": WORD, "effect": WORD, "value": TREE, "pages": LIMITS }`.
 #[async_trait]
 impl System for Fake {
     fn prepare(&self, op: &Node, names: &Names<'_>, d: &mut Diagnostics) -> Option<PreparedOp> {
         let word = |key: &str| op.get(key).and_then(|node| node.as_str().map(str::to_owned));
         for entry in op.as_map().unwrap_or_default() {
-            if !["do", "effect", "value"].contains(&&*entry.key) {
+            if !["do", "effect", "value", "pages"].contains(&&*entry.key) {
                 d.error(entry.key_span, format!("unknown key `{}`", entry.key));
             }
         }
@@ -126,6 +159,7 @@ impl System for Fake {
             },
             carries_key: false,
             slots: vec![tree],
+            pages: op.get("pages").map(paging),
             plan: Box::new(word("do").unwrap_or_default()),
         })
     }
@@ -180,6 +214,7 @@ impl Call for Connected {
                 cx.attempt.mark_sent();
                 self.0.wait(&given).await
             }
+            Some("pages") => page(&given, request.page.as_ref()).await,
             Some("panic") => panic!("the fake was told to"),
             Some("busy") => {
                 cx.attempt.mark_sent();

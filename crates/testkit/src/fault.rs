@@ -121,10 +121,16 @@ struct State {
     received: Mutex<Vec<Received>>,
 }
 
-#[derive(Debug)]
-struct Script {
-    answers: Vec<Answer>,
-    next: usize,
+/// What requests to one path get.
+enum Script {
+    List { answers: Vec<Answer>, next: usize },
+    Each(Box<dyn Fn(&Received) -> Answer + Send>),
+}
+
+impl std::fmt::Debug for Script {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Script")
+    }
 }
 
 /// Counts that tests wait for.
@@ -169,7 +175,12 @@ impl FaultServer {
     pub fn on(&self, path: &str, answers: impl IntoIterator<Item = Answer>) {
         let answers: Vec<_> = answers.into_iter().collect();
         assert!(!answers.is_empty(), "a script needs an answer");
-        lock(&self.state.scripts).insert(path.to_owned(), Script { answers, next: 0 });
+        lock(&self.state.scripts).insert(path.to_owned(), Script::List { answers, next: 0 });
+    }
+
+    /// Sets that each request to `path` (without query) gets the answer that `answer` finds for it.
+    pub fn on_each(&self, path: &str, answer: impl Fn(&Received) -> Answer + Send + 'static) {
+        lock(&self.state.scripts).insert(path.to_owned(), Script::Each(Box::new(answer)));
     }
 
     /// What came so far.
@@ -241,7 +252,7 @@ async fn serve(mut stream: TcpStream, state: Arc<State>, counts: watch::Sender<C
     let mut buffer = BytesMut::new();
     while let Some(received) = read_request(&mut stream, &mut buffer).await {
         let head_only = received.method == "HEAD";
-        let answer = next_answer(&state, received.path());
+        let answer = next_answer(&state, &received);
         lock(&state.received).push(received);
         counts.send_modify(|counts| counts.received += 1);
         match act(&mut stream, answer, head_only).await {
@@ -255,13 +266,14 @@ async fn serve(mut stream: TcpStream, state: Arc<State>, counts: watch::Sender<C
     }
 }
 
-fn next_answer(state: &State, path: &str) -> Answer {
-    match lock(&state.scripts).get_mut(path) {
-        Some(script) => {
-            let at = script.next.min(script.answers.len() - 1);
-            script.next += 1;
-            script.answers[at].clone()
+fn next_answer(state: &State, received: &Received) -> Answer {
+    match lock(&state.scripts).get_mut(received.path()) {
+        Some(Script::List { answers, next }) => {
+            let at = (*next).min(answers.len() - 1);
+            *next += 1;
+            answers[at].clone()
         }
+        Some(Script::Each(answer)) => answer(received),
         None => Answer::json("{}"),
     }
 }

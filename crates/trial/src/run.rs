@@ -266,7 +266,9 @@ fn of_result(message: &str, expected: &Value, result: &ToolResult, extent: Exten
                 .note("compare its `content`".to_owned()),
         );
     };
-    let inner = structured.as_object().filter(|map| map.len() == 1).and_then(|map| map.get("result"));
+    // A list that goes on says so beside its result.
+    let own = |map: &&Map| map.keys().all(|key| matches!(&**key, "result" | "next_cursor"));
+    let inner = structured.as_object().filter(own).and_then(|map| map.get("result"));
     let wrapped = inner.filter(|_| expected.get("result").is_none());
     let found = differences(expected, wrapped.unwrap_or(structured), extent);
     (!found.is_empty()).then(|| Problem::new(message).with(found))

@@ -115,7 +115,7 @@ impl FilesCall {
             ("path", Value::from(wanted.folder.as_str())),
             ("truncated", Value::from(cut.is_some())),
         ]);
-        Reply { value: Payload::Json(values.into()), meta, notices }
+        Reply { value: Payload::Json(values.into()), meta, notices, page: None }
     }
 }
 
@@ -175,7 +175,7 @@ impl Reading<'_> {
         meta.insert("offset".into(), start.into());
         meta.insert("bytes".into(), length.into());
         meta.insert("truncated".into(), more.into());
-        Ok(Reply { value, meta: meta.into(), notices })
+        Ok(Reply { value, meta: meta.into(), notices, page: None })
     }
 
     fn blob(&self, bytes: Bytes, stat: &Stat) -> (Payload, u64, usize) {

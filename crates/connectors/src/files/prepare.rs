@@ -89,6 +89,7 @@ pub(super) fn prepare(
         effect,
         carries_key: false,
         slots,
+        pages: None,
         plan: Box::new(plan),
     })
 }

@@ -14,7 +14,7 @@ use renkei_core::{
 use renkei_derive::FromNode;
 use url::Url;
 
-use super::{body::is_json, error::Place, prepare::Plan, reply, wire};
+use super::{body::is_json, error::Place, pages::Seen, prepare::Plan, reply, wire};
 
 /// What the server answers.
 #[derive(Debug, FromNode)]
@@ -128,7 +128,17 @@ impl Answer for HttpAnswer {
             Ok(url) => reply::meta(*status, headers, &url, None),
             Err(_) => Value::from([("status", i64::from(status.as_u16()))]),
         };
-        Ok(Reply { value, meta, notices })
+        let mut reply = Reply { value: value.clone(), meta: meta.clone(), notices, page: None };
+        if let Some(pages) = &plan.pages {
+            let url = pages.url(plan, request)?;
+            let bytes = body.len() as u64;
+            let (value, meta) = (&value, &meta);
+            let (place, url, status) = (&place, &url, *status);
+            let seen =
+                Seen { request, place, status, url, headers, value, meta, bytes, secret_parameter: None };
+            pages.read_page(&seen, &mut reply);
+        }
+        Ok(reply)
     }
 }
 

@@ -10,6 +10,7 @@ use renkei_core::{
 use renkei_derive::FromNode;
 
 use super::{
+    pages::Member,
     prepare::flat,
     target::{Style, pairs},
     wire,
@@ -144,11 +145,12 @@ impl Body {
         slots: &Slots,
         params: &[Option<Value>],
         style: Style,
+        page: Option<&Member<'_>>,
     ) -> Result<Option<(&'static str, Value)>> {
         Ok(match self {
-            Body::Json(slot) => slots.value(*slot, params)?.map(|value| ("body", value.clone())),
+            Body::Json(slot) => json(slots.value(*slot, params)?, page)?.map(|value| ("body", value)),
             Body::Form(_) => {
-                let Some((bytes, _)) = self.encode(slots, params, style)? else { return Ok(None) };
+                let Some((bytes, _)) = self.encode(slots, params, style, page)? else { return Ok(None) };
                 Some(("form", wire::decoded_pairs(&bytes)))
             }
             Body::Multipart(parts) => {
@@ -170,10 +172,10 @@ impl Body {
         slots: &Slots,
         params: &[Option<Value>],
         style: Style,
+        page: Option<&Member<'_>>,
     ) -> Result<Option<(Bytes, HeaderValue)>> {
         Ok(match self {
-            Body::Json(slot) => slots
-                .value(*slot, params)?
+            Body::Json(slot) => json(slots.value(*slot, params)?, page)?
                 .map(|value| (value.to_json().into(), HeaderValue::from_static("application/json"))),
             Body::Form(fields) => {
                 let mut all = Vec::new();
@@ -190,6 +192,14 @@ impl Body {
                 content.bytes(false, slots, params)?.map(|bytes| (bytes, content_type.clone()))
             }
         })
+    }
+}
+
+/// The JSON body, with what the page adds to it.
+fn json(value: Option<&Value>, page: Option<&Member<'_>>) -> Result<Option<Value>> {
+    match page {
+        Some(member) => member.set_in(value).map(Some),
+        None => Ok(value.cloned()),
     }
 }
 

@@ -13,6 +13,7 @@ use super::{
     config::{Config, Credentials},
     error::Place,
     guard, mask,
+    pages::{Seen, Turn},
     prepare::Plan,
     redirect, reply, wire,
 };
@@ -82,7 +83,16 @@ impl Call for HttpCall {
             let raw = body.clone();
             let (value, notices) = reply::decode(body, status, &headers, plan.read_as, &place)?;
             let meta = reply::meta(status, &headers, &url, secret_parameter.as_deref());
-            return Ok(mask::reply(Reply { value, meta, notices }, &raw, &place));
+            let reply = Reply { value: value.clone(), meta: meta.clone(), notices, page: None };
+            let mut reply = mask::reply(reply, &raw, &place);
+            if let Some(pages) = &plan.pages {
+                let (place, url, headers, bytes) = (&place, &url, &headers, raw.len() as u64);
+                let (value, meta, secret_parameter) = (&value, &meta, secret_parameter.as_deref());
+                let seen =
+                    Seen { request, place, status, url, headers, value, meta, bytes, secret_parameter };
+                pages.read_page(&seen, &mut reply);
+            }
+            return Ok(reply);
         }
     }
 }
@@ -96,19 +106,20 @@ impl HttpCall {
         plan: &Plan,
         credentials: &Credentials,
     ) -> Result<Outgoing> {
-        let url = self.url(request, plan, credentials)?;
+        let turn = Turn::of(plan, request)?;
+        let url = self.url(request, plan, &turn, credentials)?;
         let mut headers = default_headers(cx, plan);
         for (name, value) in &credentials.headers {
             headers.insert(name, value.clone());
         }
-        let body = match body(&self.config, plan, request)? {
+        let body = match body(&self.config, plan, request, &turn)? {
             Some((bytes, kind)) => {
                 headers.insert(header::CONTENT_TYPE, kind);
                 bytes
             }
             None => Bytes::new(),
         };
-        for (name, value) in op_headers(plan, request)? {
+        for (name, value) in op_headers(plan, request, &turn)? {
             headers.insert(name, value);
         }
         // Without it, some servers answer 411 to a method that usually has a body.
@@ -119,15 +130,13 @@ impl HttpCall {
     }
 
     /// `base_url`, the path and the query. The parser must not have found anything to repair.
-    fn url(&self, request: &Request, plan: &Plan, credentials: &Credentials) -> Result<Url> {
+    fn url(&self, request: &Request, plan: &Plan, turn: &Turn<'_>, credentials: &Credentials) -> Result<Url> {
         let base = &self.config.base_url;
-        let path = plan.target.path(&plan.slots, &request.params)?;
-        let mut query = plan.target.query(&plan.slots, &request.params, plan.style)?;
+        let (path, mut query) = target(base, plan, request, turn)?;
         if let Some((name, value)) = &credentials.query {
             let pair = format!("{}={}", wire::encode(name), wire::encode(value));
             query = Some(query.map_or_else(|| pair.clone(), |query| format!("{query}&{pair}")));
         }
-        let path = format!("{}{path}", base.path().trim_end_matches('/'));
         let mut text = format!("{}{path}", base.origin().ascii_serialization());
         if let Some(query) = &query {
             text = format!("{text}?{query}");
@@ -161,8 +170,29 @@ impl HttpCall {
     }
 }
 
+/// The path, with that of `base_url`, and the query of the page that is asked for.
+pub(super) fn target(
+    base: &Url,
+    plan: &Plan,
+    request: &Request,
+    turn: &Turn<'_>,
+) -> Result<(String, Option<String>)> {
+    if let Some(target) = &turn.target {
+        return Ok(target.clone());
+    }
+    let path = plan.target.path(&plan.slots, &request.params)?;
+    let query = plan.target.query(&plan.slots, &request.params, plan.style)?;
+    let pairs: Vec<String> = query.into_iter().chain(turn.query.iter().cloned()).collect();
+    let query = (!pairs.is_empty()).then(|| pairs.join("&"));
+    Ok((format!("{}{path}", base.path().trim_end_matches('/')), query))
+}
+
 /// The operation's own headers, as far as they have a value.
-pub(super) fn op_headers(plan: &Plan, request: &Request) -> Result<Vec<(HeaderName, HeaderValue)>> {
+pub(super) fn op_headers(
+    plan: &Plan,
+    request: &Request,
+    turn: &Turn<'_>,
+) -> Result<Vec<(HeaderName, HeaderValue)>> {
     let mut headers = Vec::with_capacity(plan.headers.len());
     for head in &plan.headers {
         let value = plan.slots.value(head.slot, &request.params)?;
@@ -171,13 +201,19 @@ pub(super) fn op_headers(plan: &Plan, request: &Request) -> Result<Vec<(HeaderNa
         let text = wire::scalar(value).ok_or_else(|| refused(&format!("is an {}", value.type_name())))?;
         headers.push((head.name.clone(), wire::header_value(&text).map_err(refused)?));
     }
+    headers.extend(turn.header.clone());
     Ok(headers)
 }
 
 /// The body and its type, within the system's limit.
-pub(super) fn body(config: &Config, plan: &Plan, request: &Request) -> Result<Option<(Bytes, HeaderValue)>> {
+pub(super) fn body(
+    config: &Config,
+    plan: &Plan,
+    request: &Request,
+    turn: &Turn<'_>,
+) -> Result<Option<(Bytes, HeaderValue)>> {
     let Some(body) = &plan.body else { return Ok(None) };
-    let encoded = body.encode(&plan.slots, &request.params, plan.style)?;
+    let encoded = body.encode(&plan.slots, &request.params, plan.style, turn.body.as_ref())?;
     let limit = config.max_request;
     match &encoded {
         Some((bytes, _)) if bytes.len() as u64 > limit.0 => Err(Error::invalid(format!(

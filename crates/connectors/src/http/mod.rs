@@ -2,13 +2,14 @@
 //!
 //! Reading order: `config` (what stands under `http:`), `prepare` with `target`, `headers` and
 //! `body` (an operation is taken apart once), `wire` (what is encoded and what refused), then `call`, `redirect`, `reply`,
-//! `mask`, `error`. `show` is a request as data, `answer` what a config test answers. `guard` keeps requests away from addresses that are not public.
+//! `mask`, `error`. `pages` is for lists that come in pages. `show` is a request as data, `answer` what a config test answers. `guard` keeps requests away from addresses that are not public.
 
 mod config;
 
 mod answer;
 mod body;
 mod headers;
+mod pages;
 mod prepare;
 mod target;
 mod wire;

@@ -16,6 +16,7 @@ use super::{
     body::Body,
     config::Config,
     headers::{self, Header},
+    pages::{Around, Pages, PagesWord},
     target::{Style, Target},
     wire,
 };
@@ -72,6 +73,8 @@ struct Op {
     effect: Option<EffectWord>,
     /// The largest reply body that is read, instead of the system's.
     max_body: Option<Bytes>,
+    /// Follows the pages of a list.
+    pages: Option<PagesWord>,
 }
 
 /// How a reply body is read.
@@ -170,6 +173,7 @@ pub(super) struct Plan {
     pub(super) style: Style,
     pub(super) errors: Errors,
     pub(super) max_body: Option<Bytes>,
+    pub(super) pages: Option<Pages>,
     pub(super) slots: Slots,
 }
 
@@ -231,12 +235,23 @@ pub(super) fn prepare(
         target.add_query(&name, slot);
     }
     let effect = op.effect.map_or_else(|| effect_of(&method), Effect::from);
+    let pages = match (&op.pages, node.get("pages")) {
+        (Some(pages), Some(node)) => {
+            let (read_as, max_body) = (op.read_as, op.max_body);
+            let (method, target, headers, body) = (&method, &target, &headers[..], body.as_ref());
+            let around = Around { config, method, effect, target, headers, body, read_as, max_body };
+            Some(pages.read(node, around, d)?)
+        }
+        _ => None,
+    };
+    let (pages, paging) = pages.unzip();
     Some(PreparedOp {
         system: system.clone(),
         label: format!("{method} {}", target.label()).into(),
         effect,
         carries_key: config.carries_key(),
         slots: slots.trees.clone(),
+        pages: paging,
         plan: Box::new(Plan {
             method,
             target,
@@ -247,6 +262,7 @@ pub(super) fn prepare(
             style: op.style,
             errors: op.errors,
             max_body: op.max_body,
+            pages,
             slots,
         }),
     })

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, Method, StatusCode, header};
 
-use super::{call::Outgoing, config::Credentials, prepare::Plan, wire};
+use super::{call::Outgoing, config::Credentials, pages::Pages, prepare::Plan, wire};
 
 /// Where a redirect points to; nothing if the answer is none.
 pub(super) fn location(status: StatusCode, headers: &HeaderMap) -> Option<String> {
@@ -81,6 +81,9 @@ fn leave(
     }
     for head in plan.headers.iter().filter(|head| !head.constant) {
         next.headers.remove(&head.name);
+    }
+    if let Some(name) = plan.pages.as_ref().and_then(Pages::header) {
+        next.headers.remove(name);
     }
     for name in [header::AUTHORIZATION, header::COOKIE, header::HOST] {
         next.headers.remove(name);

@@ -74,6 +74,11 @@ impl Target {
         self.query.push(Pair { name: wire::encode(name), value: PairValue::Whole(slot) });
     }
 
+    /// Whether it has a parameter with this name, percent-encoded.
+    pub(super) fn has_query(&self, name: &str) -> bool {
+        self.query.iter().any(|pair| pair.name == name)
+    }
+
     /// For logs and errors: `/customers/{}`. Holds no values.
     pub(super) fn label(&self) -> String {
         let parts = self.path.iter().map(|part| match part {

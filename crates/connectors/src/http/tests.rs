@@ -3,6 +3,7 @@
 mod errors;
 mod inject;
 mod network;
+mod pages;
 mod reading;
 mod replies;
 mod requests;
@@ -126,7 +127,7 @@ fn request(op: PreparedOp, input: Value) -> Result<Request, Error> {
     let params: Params =
         op.slots.iter().map(|slot| slot.render(&scope)).collect::<Result<Vec<_>, _>>()?.into();
     let effect = op.effect;
-    Ok(Request { op: Arc::new(op), params, effect, key: None, vars: Arc::new(scope) })
+    Ok(Request { op: Arc::new(op), params, effect, key: None, vars: Arc::new(scope), page: None })
 }
 
 fn context() -> CallContext {

@@ -72,7 +72,7 @@ fn request(op: PreparedOp, input: &str) -> Request {
     let scope = Scope::new(json(input));
     let params: Params = op.slots.iter().map(|slot| slot.render(&scope).unwrap()).collect::<Vec<_>>().into();
     let effect = op.effect;
-    Request { op: Arc::new(op), params, effect, key: None, vars: Arc::default() }
+    Request { op: Arc::new(op), params, effect, key: None, vars: Arc::default(), page: None }
 }
 
 fn context() -> CallContext {

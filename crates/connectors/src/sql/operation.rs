@@ -247,6 +247,7 @@ pub fn prepare(rules: &Rules<'_>, node: &Node, names: &Names<'_>, d: &mut Diagno
         effect,
         carries_key: false,
         slots: slots.trees,
+        pages: None,
         plan: Box::new(Plan { statements, transaction, writes }),
     })
 }

@@ -16,7 +16,8 @@ pub struct Done {
 
 impl From<Done> for Reply {
     fn from(done: Done) -> Self {
-        Reply { value: Payload::Json(done.value), meta: done.meta.into(), notices: done.notices }
+        let meta = done.meta.into();
+        Reply { value: Payload::Json(done.value), meta, notices: done.notices, page: None }
     }
 }
 
@@ -36,7 +37,7 @@ pub fn together(done: impl Iterator<Item = Done>) -> Reply {
         ("truncated", truncated.into()),
         ("statements", metas.into()),
     ]);
-    Reply { value: Payload::Json(values.into()), meta, notices }
+    Reply { value: Payload::Json(values.into()), meta, notices, page: None }
 }
 
 /// `one: true`: one row, or exactly one row changed. What else there is, in words.

@@ -227,7 +227,7 @@ pub(crate) fn request(op: Arc<PreparedOp>, input: &Value) -> Request {
     scope.set("run", "run");
     let params: Params = op.slots.iter().map(|slot| slot.render(&scope).unwrap()).collect::<Vec<_>>().into();
     let effect = op.effect;
-    Request { op, params, effect, key: None, vars: Arc::new(scope) }
+    Request { op, params, effect, key: None, vars: Arc::new(scope), page: None }
 }
 
 /// JSON as a tree of the config.

@@ -105,6 +105,7 @@ pub(crate) fn request(effect: Effect, key: Option<&str>) -> Request {
         effect,
         carries_key: false,
         slots: Vec::new(),
+        pages: None,
         plan: Box::new(()),
     };
     Request {
@@ -113,6 +114,7 @@ pub(crate) fn request(effect: Effect, key: Option<&str>) -> Request {
         effect,
         key: key.map(Into::into),
         vars: Arc::new(Scope::default()),
+        page: None,
     }
 }
 

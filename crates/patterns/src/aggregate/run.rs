@@ -198,6 +198,7 @@ impl<'b> Gathered<'b> {
             meta: metas.into(),
             notices: notices.into_list(),
             results,
+            next: None,
         }
     }
 }

@@ -3,10 +3,15 @@
 //! `call: { SYSTEM: OPERATION }`. Beside the connector's own keys, an operation that is a mapping
 //! may have `reject_when`: what the reply says in a business sense, since a system may answer
 //! "no" with a perfectly good status.
+//!
+//! Where the replies are pages of a list, `pages` reads one after the other: the result is the list.
 
 mod config;
+mod pages;
 mod run;
 
+#[cfg(test)]
+mod page_tests;
 #[cfg(test)]
 mod tests;
 

@@ -4,20 +4,20 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use renkei_core::{
-    Effect, Error, Kind, Outcome, Pattern, PreparedOp, Reply, Request, Result, RunContext, Scope, Tree,
-    Value, call::Listener, run::Progress,
+    Effect, Error, Kind, Outcome, Pattern, Position, PreparedOp, Reply, Request, Result, RunContext, Scope,
+    Tree, Value, call::Listener, run::Progress,
 };
 
 use super::config::request_effect;
 
 /// The one step of this action.
-const STEP: &str = "call";
+pub(super) const STEP: &str = "call";
 /// What a call reports: called (0), answered (1), judged (2).
 const STAGES: f64 = 2.0;
 
 #[derive(Debug)]
 pub(crate) struct CallAction {
-    op: Arc<PreparedOp>,
+    pub(super) op: Arc<PreparedOp>,
     reject_when: Option<Tree>,
     /// Whether the request carries `$key` to the system.
     keyed: bool,
@@ -31,7 +31,7 @@ impl CallAction {
         CallAction { op: Arc::new(op), reject_when, keyed, open_world }
     }
 
-    fn request(&self, cx: &RunContext, scope: &Scope) -> Result<Request> {
+    pub(super) fn request(&self, cx: &RunContext, scope: &Scope) -> Result<Request> {
         let params: Vec<_> = self.op.slots.iter().map(|slot| slot.render(scope)).collect::<Result<_>>()?;
         let mut vars = Scope::new(Value::Null);
         for name in ["caller", "key", "run"] {
@@ -43,11 +43,12 @@ impl CallAction {
             effect: request_effect(self.op.effect, self.keyed),
             key: self.keyed.then(|| cx.key(STEP)),
             vars: Arc::new(vars),
+            page: None,
         })
     }
 
     /// Refuses a reply that says no.
-    fn judge(&self, reply: &Reply, mut scope: Scope) -> Result<()> {
+    pub(super) fn judge(&self, reply: &Reply, mut scope: Scope) -> Result<()> {
         let Some(reject_when) = &self.reject_when else { return Ok(()) };
         scope.set("result", reply.value.clone().into_value());
         scope.set("result_meta", reply.meta.clone());
@@ -77,23 +78,80 @@ impl Pattern for CallAction {
         self.open_world
     }
 
+    fn resumes(&self) -> bool {
+        self.op.pages.is_some_and(|paging| paging.cursor_argument)
+    }
+
     async fn run(&self, cx: &RunContext, input: Value) -> Result<Outcome> {
+        match self.op.pages {
+            Some(paging) => self.follow(cx, input, paging, Position { page: None, skip: 0 }).await,
+            None => self.once(cx, input).await,
+        }
+    }
+
+    async fn resume(&self, cx: &RunContext, input: Value, from: Position) -> Result<Outcome> {
+        match self.op.pages {
+            Some(paging) => self.follow(cx, input, paging, from).await,
+            None => Err(Error::internal(format!("`{}` has no pages to go on with", self.op.label))),
+        }
+    }
+}
+
+impl CallAction {
+    async fn once(&self, cx: &RunContext, input: Value) -> Result<Outcome> {
         let scope = cx.scope(STEP, input);
         let request = self.request(cx, &scope)?;
         let system = &self.op.system;
-
-        let report = |done: f64, message: String| {
-            cx.progress(Progress { done, total: Some(STAGES), message: Some(message) });
-        };
-        report(0.0, format!("calling `{system}`"));
-        let mut step = cx.clone();
-        step.call.listener = Some(Arc::new(Notes { cx: cx.clone(), left: Mutex::new(1.0) }));
-        let reply = step.step(STEP, request).await?;
-        report(1.0, format!("`{system}` answered"));
-
+        let stages = Stages::new(cx);
+        stages.called(system);
+        let reply = stages.step(cx, STEP, request).await?;
+        stages.answered(system);
         self.judge(&reply, scope)?;
-        report(STAGES, "the reply is good".into());
-        Ok(Outcome { value: reply.value, meta: reply.meta, notices: reply.notices, results: Vec::new() })
+        stages.judged();
+        Ok(Outcome {
+            value: reply.value,
+            meta: reply.meta,
+            notices: reply.notices,
+            results: Vec::new(),
+            next: None,
+        })
+    }
+}
+
+/// Tells how far a call is.
+pub(super) struct Stages(Arc<Notes>);
+
+impl Stages {
+    pub(super) fn new(cx: &RunContext) -> Self {
+        Stages(Arc::new(Notes { cx: cx.clone(), left: Mutex::new(1.0) }))
+    }
+
+    fn report(&self, done: f64, message: String) {
+        self.0.cx.progress(Progress { done, total: Some(STAGES), message: Some(message) });
+    }
+
+    pub(super) fn called(&self, system: &str) {
+        self.report(0.0, format!("calling `{system}`"));
+    }
+
+    pub(super) fn answered(&self, system: &str) {
+        self.report(1.0, format!("`{system}` answered"));
+    }
+
+    pub(super) fn judged(&self) {
+        self.report(STAGES, "the reply is good".into());
+    }
+
+    /// Something between "called" and "answered".
+    pub(super) fn note(&self, note: &str) {
+        self.0.note(note);
+    }
+
+    /// A step whose notes are told.
+    pub(super) async fn step(&self, cx: &RunContext, name: &str, request: Request) -> Result<Reply> {
+        let mut cx = cx.clone();
+        cx.call.listener = Some(self.0.clone());
+        cx.step(name, request).await
     }
 }
 

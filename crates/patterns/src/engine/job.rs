@@ -5,7 +5,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use renkei_core::{
-    Applied, CallContext, Effect, Error, Kind, Outcome, Pattern, Result, Retry, RunContext, Value,
+    Applied, CallContext, Effect, Error, Kind, Outcome, Pattern, Position, Result, Retry, RunContext, Value,
     run::ProgressSink,
 };
 use tokio::{
@@ -95,10 +95,28 @@ impl Engine {
         action: &dyn Pattern,
         input: Value,
     ) -> Result<Outcome> {
+        self.act_from(job, cx, action, input, None).await
+    }
+
+    /// The same, from where an earlier run stopped.
+    pub(super) async fn act_from(
+        &self,
+        job: &Job<'_>,
+        cx: &RunContext,
+        action: &dyn Pattern,
+        input: Value,
+        from: Option<Position>,
+    ) -> Result<Outcome> {
+        let run = async {
+            match from {
+                Some(from) => action.resume(cx, input, from).await,
+                None => action.run(cx, input).await,
+            }
+        };
         // The run goes first: what ends inside by itself knows better what happened.
         tokio::select! {
             biased;
-            outcome = timeout_at(cx.call.deadline, action.run(cx, input)) => outcome.unwrap_or_else(|_| {
+            outcome = timeout_at(cx.call.deadline, run) => outcome.unwrap_or_else(|_| {
                 let message = "the time for the whole call was used up";
                 Err(Error::new(Kind::Timeout, message).applied(job.unknown()))
             }),

@@ -19,6 +19,7 @@ mod schema;
 mod shape;
 
 mod content;
+mod cursor;
 mod kept;
 mod output;
 mod refusal;

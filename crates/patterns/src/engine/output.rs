@@ -5,6 +5,7 @@ use jsonschema::Validator;
 use renkei_core::{Error, Map, Result, Value};
 
 use super::{
+    cursor,
     input::{describe, place},
     schema,
 };
@@ -19,13 +20,13 @@ pub(crate) struct Promise {
 }
 
 impl Promise {
-    pub(crate) fn new(schema: &Value) -> Result<Self, String> {
+    /// `resumes`: whether the result may have a cursor, which the schema then allows.
+    pub(crate) fn new(schema: &Value, resumes: bool) -> Result<Self, String> {
         let wrapped = !schema::is_object(schema);
-        Ok(Promise {
-            validator: schema::compile(schema)?,
-            wrapped,
-            published: if wrapped { schema::wrap(schema) } else { schema.clone() },
-        })
+        let published = if wrapped { schema::wrap(schema) } else { schema.clone() };
+        let published = if resumes { cursor::with_member(&published) } else { published };
+        let validator = schema::compile(if wrapped { schema } else { &published })?;
+        Ok(Promise { validator, wrapped, published })
     }
 
     /// Whether the config keeps its promise with this result.
@@ -43,6 +44,22 @@ impl Promise {
     }
 }
 
+/// An object that says where the list in it goes on, unless it says so already or its promise has no room for that. What
+/// is wrapped says it beside its result.
+pub(crate) fn with_next(value: Value, promise: Option<&Promise>, next: &str) -> Value {
+    let Value::Object(map) = &value else { return value };
+    if promise.is_some_and(|promise| promise.wrapped) || map.contains_key(cursor::MEMBER) {
+        return value;
+    }
+    let mut with = Map::clone(map);
+    with.insert(cursor::MEMBER.into(), next.into());
+    let with = Value::from(with);
+    match promise {
+        Some(promise) if promise.check(&with).is_err() => value,
+        _ => with,
+    }
+}
+
 /// A result that fits.
 #[derive(Debug)]
 pub(crate) struct Published {
@@ -52,20 +69,32 @@ pub(crate) struct Published {
     pub(crate) notice: Option<String>,
 }
 
-/// Publishes `value`, with at most `limit` bytes of JSON.
-pub(crate) fn publish(value: Value, promise: Option<&Promise>, limit: usize) -> Result<Published> {
+/// Publishes `value`, with at most `limit` bytes of JSON; `next` is where its list goes on.
+pub(crate) fn publish(
+    value: Value,
+    promise: Option<&Promise>,
+    limit: usize,
+    next: Option<&str>,
+) -> Result<Published> {
     let wrapped = promise.map_or(!matches!(value, Value::Object(_)), |promise| promise.wrapped);
     let (value, cut) = fit(value, limit)?;
     let text = match &value {
         Value::String(text) => text.to_string(),
         other => other.to_json(),
     };
-    let structured = match (wrapped, &cut) {
-        (false, _) => value,
-        (true, None) => Value::from([("result", value)]),
-        (true, Some(cut)) => {
-            let truncated = Value::from([("shown", cut.shown), ("of", cut.of)]);
-            Value::from([("result", value), ("truncated", truncated)])
+    let structured = match wrapped {
+        false => value,
+        true => {
+            let mut map = Map::new();
+            map.insert("result".into(), value);
+            if let Some(cut) = &cut {
+                let truncated = Value::from([("shown", cut.shown), ("of", cut.of)]);
+                map.insert("truncated".into(), truncated);
+            }
+            if let Some(next) = next {
+                map.insert(cursor::MEMBER.into(), next.into());
+            }
+            map.into()
         }
     };
     Ok(Published { text, structured, notice: cut.map(|cut| cut.notice(limit)) })

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use indexmap::IndexMap;
 use renkei_core::{
-    Applied, CallContext, Effect, Error, Outcome, Payload, Result, RunContext, Value,
+    Applied, CallContext, Effect, Error, Map, Outcome, Payload, Result, RunContext, Secret, Value,
     connector::SystemPlan,
     prompt::{PromptInfo, PromptPlan},
     resource::ResourcePlan,
@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     content,
+    cursor::{self, Cursors, Owner},
     input::Input,
     job::Job,
     kept::{Keep, Kept, Whole},
@@ -44,6 +45,8 @@ pub struct Options {
     pub keep: Keep,
     /// How many instances of one template are listed.
     pub listed_resources: usize,
+    /// Seals the cursors of lists; one of this process without it.
+    pub cursor_key: Option<Secret>,
 }
 
 impl Default for Options {
@@ -56,6 +59,7 @@ impl Default for Options {
             concurrent_calls: 256,
             keep: Keep::default(),
             listed_resources: 10_000,
+            cursor_key: None,
         }
     }
 }
@@ -76,6 +80,7 @@ pub struct Engine {
     tools: IndexMap<Arc<str>, Tool>,
     list: Vec<Arc<ToolInfo>>,
     pub(super) kept: Kept,
+    cursors: Cursors,
     pub(super) shelf: Shelf,
     pub(super) prompts: IndexMap<Arc<str>, Prompt>,
     pub(super) prompt_list: Vec<PromptInfo>,
@@ -109,6 +114,7 @@ impl Engine {
         Ok(Engine {
             list: tools.values().map(|tool| tool.info.clone()).collect(),
             tools,
+            cursors: Cursors::new(options.cursor_key.as_ref()),
             kept: Kept::new(options.keep.clone(), options.result_bytes, options.content_bytes),
             shelf: Shelf::default(),
             prompts: IndexMap::new(),
@@ -174,15 +180,55 @@ impl Engine {
         let _place = self.place()?;
         let input = tool.input.check(&tool.plan.name, arguments)?;
         let cx = self.context(job, cx, progress);
-        let outcome = self.act(job, &cx, &*tool.plan.action, input.clone()).await?;
+        let (input, outcome, next) = match tool.plan.action.resumes() {
+            true => self.go_on(tool, job, &cx, input).await?,
+            false => {
+                let outcome = self.act(job, &cx, &*tool.plan.action, input.clone()).await?;
+                (input, outcome, None)
+            }
+        };
         // From here on it has happened, whatever becomes of the result.
-        self.publish(tool, &cx, input, outcome).map_err(|error| match tool.effect() {
+        self.publish(tool, &cx, input, outcome, next.as_deref()).map_err(|error| match tool.effect() {
             Effect::Read => error,
             _ => error.applied(Applied::Yes),
         })
     }
 
-    fn publish(&self, tool: &Tool, cx: &RunContext, input: Value, outcome: Outcome) -> Result<ToolResult> {
+    /// Runs an action that gives a list, from where the cursor among the arguments says. Gives the arguments without it,
+    /// and the next one.
+    async fn go_on(
+        &self,
+        tool: &Tool,
+        job: &Job<'_>,
+        cx: &RunContext,
+        arguments: Value,
+    ) -> Result<(Value, Outcome, Option<String>)> {
+        let plan = &tool.plan;
+        let (arguments, cursor) = cursor::taken_from(arguments);
+        let owner = Owner { tool: &plan.name, caller: &cx.call.principal, arguments: &arguments };
+        let from = cursor.map(|cursor| self.cursors.open(owner, &cursor)).transpose()?;
+        let mut outcome = self.act_from(job, cx, &*plan.action, arguments.clone(), from).await?;
+        let mut next = None;
+        if let Some(position) = &outcome.next {
+            next = self.cursors.seal(owner, position);
+            outcome.notices.push(cursor::notice(next.as_deref()));
+        }
+        if let (Some(next), Value::Object(meta)) = (&next, &outcome.meta) {
+            let mut meta = Map::clone(meta);
+            meta.insert(cursor::MEMBER.into(), next.as_str().into());
+            outcome.meta = meta.into();
+        }
+        Ok((arguments, outcome, next))
+    }
+
+    fn publish(
+        &self,
+        tool: &Tool,
+        cx: &RunContext,
+        input: Value,
+        outcome: Outcome,
+        next: Option<&str>,
+    ) -> Result<ToolResult> {
         let plan = &tool.plan;
         let blob = match &outcome.value {
             Payload::Blob { bytes, mime_type } => Some((bytes.clone(), mime_type.clone())),
@@ -207,6 +253,10 @@ impl Engine {
         if let Some(promise) = &tool.promise {
             promise.check(&value)?;
         }
+        let value = match next {
+            Some(next) => output::with_next(value, tool.promise.as_ref(), next),
+            None => value,
+        };
 
         let mut notices = outcome.notices;
         // With parts of its own and no promise, a result has no second form.
@@ -218,7 +268,8 @@ impl Engine {
             Some(parts) if tool.promise.is_none() => (parts, None),
             parts => {
                 let whole = value.clone();
-                let published = output::publish(value, tool.promise.as_ref(), self.options.result_bytes);
+                let limit = self.options.result_bytes;
+                let published = output::publish(value, tool.promise.as_ref(), limit, next);
                 let is_cut = published.as_ref().map_or(true, |published| published.notice.is_some());
                 let kept =
                     is_cut.then(|| self.kept.keep(&cx.call.principal, Whole::of_value(&whole))).flatten();
@@ -262,15 +313,20 @@ impl Tool {
     fn new(plan: ToolPlan, problems: &mut Vec<Problem>) -> Option<Self> {
         let mut problem =
             |key, what| problems.push(Problem { holder: format!("tool `{}`", plan.name), key, what });
-        let input = Input::new(&plan.input_schema).map_err(|what| problem("input_schema", what)).ok();
+        let resumes = plan.action.resumes();
+        let schema = match resumes {
+            true => cursor::with_argument(&plan.input_schema),
+            false => plan.input_schema.clone(),
+        };
+        let input = Input::new(&schema).map_err(|what| problem("input_schema", what)).ok();
         let promise = match &plan.output_schema {
             Some(schema) => {
-                Promise::new(schema).map_err(|what| problem("output_schema", what)).ok().map(Some)
+                Promise::new(schema, resumes).map_err(|what| problem("output_schema", what)).ok().map(Some)
             }
             None => Some(None),
         };
         let (input, promise) = (input?, promise?);
-        let info = Arc::new(info(&plan, promise.as_ref()));
+        let info = Arc::new(info(&plan, schema, promise.as_ref()));
         Some(Tool { plan, info, input, promise })
     }
 
@@ -280,7 +336,7 @@ impl Tool {
     }
 }
 
-fn info(plan: &ToolPlan, promise: Option<&Promise>) -> ToolInfo {
+fn info(plan: &ToolPlan, input_schema: Value, promise: Option<&Promise>) -> ToolInfo {
     let effect = plan.action.effect();
     let hints = &plan.annotations;
     let read_only = hints.read_only.unwrap_or(effect == Effect::Read);
@@ -288,7 +344,7 @@ fn info(plan: &ToolPlan, promise: Option<&Promise>) -> ToolInfo {
         name: plan.name.clone(),
         title: plan.title.clone(),
         description: plan.description.clone(),
-        input_schema: plan.input_schema.clone(),
+        input_schema,
         output_schema: promise.map(|promise| promise.published.clone()),
         read_only,
         destructive: hints.destructive.unwrap_or(!read_only),

@@ -151,6 +151,7 @@ impl Gathered {
             meta: metas.into(),
             notices: self.notices.into_list(),
             results: Vec::new(),
+            next: None,
         }
     }
 }

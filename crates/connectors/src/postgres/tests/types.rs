@@ -357,8 +357,8 @@ async fn every_type_comes_back_as_it_was() {
                 let scope = renkei_core::Scope::new(input.clone());
                 let params: Vec<_> = op.slots.iter().map(|slot| slot.render(&scope).unwrap()).collect();
                 let (op, params, effect) = (op.clone(), params.into(), op.effect);
-                let request =
-                    renkei_core::Request { op, params, effect, key: None, vars: Default::default() };
+                let vars = Default::default();
+                let request = renkei_core::Request { op, params, effect, key: None, vars, page: None };
                 shop.call().call(&super::context(), &request).await
             };
             run(clear, &Value::object()).await?;

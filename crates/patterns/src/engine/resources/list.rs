@@ -21,11 +21,14 @@ impl Engine {
             let context = self.context(&job, cx.clone(), None);
             let outcome = self.act(&job, &context, &*list.action, Value::object()).await?;
             let scope = context.with_vars(outcome.vars()).scope("list", Value::object());
+            let told = outcome.notices.join(" ");
             let items = match &list.items {
                 Some(items) => items.render(&scope)?.unwrap_or_default(),
                 None => outcome.value.into_value(),
             };
-            self.infos(resource, list, &items, scope)
+            let (infos, cut) = self.infos(resource, list, &items, scope)?;
+            let own = (!told.is_empty()).then(|| format!("the list of `{}`: {told}", resource.name));
+            Ok((infos, cut.or(own)))
         };
         match job.guarded(&cx, run).await {
             Ok(found) => found,
