@@ -4,6 +4,9 @@ import assert from 'node:assert/strict';
 
 export const { RENKEI_URL: url, RENKEI_BINARY: binary, RENKEI_CONFIG: config, UPSTREAM: upstream } = process.env;
 export const tools = ['get_item', 'list_colours', 'add', 'picture', 'refused', 'broken', 'steps', 'long_list', 'wait'];
+// Of the group `small`, which has an endpoint of its own.
+export const group = 'small';
+export const groupTools = ['get_item', 'add'];
 export const lamp = { id: 1, name: 'lamp', price: 12.5 };
 export const resources = ['shop://motto', 'shop://dot', 'shop://colours/red', 'shop://colours/sea%20green'];
 export const templates = ['shop://colours/{name}', 'shop://items/{id}'];
@@ -50,6 +53,19 @@ export async function hanging(id, what) {
 
 export function text(result) {
   return result.content.filter((part) => part.type === 'text').map((part) => part.text).join('\n');
+}
+
+/** The cases of a client that is connected to the group `small`. */
+export async function groupSuite(label, client, call) {
+  await test(`${label}: a group lists what is in it, and it works`, async () => {
+    assert.deepEqual((await client.listTools()).tools.map((tool) => tool.name), groupTools);
+    assert.deepEqual((await client.listResources()).resources.map((resource) => resource.name).length, 3);
+    assert.deepEqual((await call({ name: 'add', arguments: { a: 41 } })).structuredContent, { sum: 42 });
+  });
+  await test(`${label}: what is not in the group does not exist`, async () => {
+    await assert.rejects(call({ name: 'list_colours', arguments: {} }), (error) => error.code === -32602);
+    await assert.rejects(client.readResource({ uri: 'shop://dot' }));
+  });
 }
 
 /** The cases of one connected client. `call(params, options)` calls a tool. */

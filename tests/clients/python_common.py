@@ -14,6 +14,10 @@ CONFIG = os.environ["RENKEI_CONFIG"]
 
 TOOLS = ["get_item", "list_colours", "add", "picture", "refused", "broken", "steps", "long_list", "wait"]
 RESOURCES = ["shop://motto", "shop://dot", "shop://colours/red", "shop://colours/sea%20green"]
+# Of the group `small`, which has an endpoint of its own.
+GROUP = "small"
+GROUP_TOOLS = ["get_item", "add"]
+GROUP_RESOURCES = ["shop://motto", "shop://colours/red", "shop://colours/sea%20green"]
 TEMPLATES = ["shop://colours/{name}", "shop://items/{id}"]
 DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
 READ = [

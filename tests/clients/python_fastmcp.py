@@ -11,16 +11,17 @@ from fastmcp.exceptions import ToolError
 from mcp.types import PromptReference
 
 from python_common import (
-    BINARY, CONFIG, LAMP, READ, RESOURCES, TEMPLATES, TOOLS, URL, case, done, fail, hanging, holds, same,
+    BINARY, CONFIG, GROUP, GROUP_TOOLS, LAMP, READ, RESOURCES, TEMPLATES, TOOLS, URL, case, done, fail, hanging, holds, same,
 )
 
 ERAS = {"legacy": "2025-11-25", "auto": "2026-07-28"}
 
 
-def server(transport):
+def server(transport, group=None):
     if transport == "http":
-        return URL
-    return StdioTransport(BINARY, ["serve", CONFIG, "--stdio"], env=dict(os.environ), keep_alive=False)
+        return f"{URL}/{group}" if group else URL
+    arguments = ["serve", CONFIG, "--stdio"] + (["--group", group] if group else [])
+    return StdioTransport(BINARY, arguments, env=dict(os.environ), keep_alive=False)
 
 
 async def refusal(client, tool, arguments):
@@ -110,6 +111,23 @@ async def suite(client, label):
         await case(f"{label}: {name}", test)
 
 
+async def group_suite(client, label):
+    async def lists_and_calls():
+        same([tool.name for tool in await client.list_tools()], GROUP_TOOLS)
+        same((await client.call_tool("add", {"a": 41})).structured_content, {"sum": 42})
+
+    async def elsewhere():
+        try:
+            await client.call_tool("list_colours")
+        except Exception as error:
+            holds(str(error), "unknown tool `list_colours`")
+        else:
+            raise AssertionError("what is not in the group must not exist")
+
+    await case(f"{label}: a group lists what is in it, and it works", lists_and_calls)
+    await case(f"{label}: what is not in the group does not exist", elsewhere)
+
+
 async def main():
     for transport in ["http", "stdio"]:
         for mode in ERAS:
@@ -117,6 +135,8 @@ async def main():
             try:
                 async with Client(server(transport), mode=mode) as client:
                     await suite(client, label)
+                async with Client(server(transport, GROUP), mode=mode) as client:
+                    await group_suite(client, label)
             except Exception:
                 fail(f"{label}: connects and disconnects", traceback.format_exc())
 

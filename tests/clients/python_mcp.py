@@ -9,16 +9,16 @@ from mcp import Client, MCPError, StdioServerParameters
 from mcp.types import PromptReference, ResourceTemplateReference
 
 from python_common import (
-    BINARY, CONFIG, LAMP, READ, RESOURCES, TEMPLATES, TOOLS, URL, case, done, fail, hanging, holds, same,
+    BINARY, CONFIG, GROUP, GROUP_RESOURCES, GROUP_TOOLS, LAMP, READ, RESOURCES, TEMPLATES, TOOLS, URL, case, done, fail, hanging, holds, same,
 )
 
 ERAS = {"legacy": "2025-11-25", "auto": "2026-07-28", "2026-07-28": "2026-07-28"}
 
 
-def server(transport):
+def server(transport, group=None):
     if transport == "http":
-        return URL
-    arguments = ["serve", CONFIG, "--stdio"]
+        return f"{URL}/{group}" if group else URL
+    arguments = ["serve", CONFIG, "--stdio"] + (["--group", group] if group else [])
     return StdioServerParameters(command=BINARY, args=arguments, env=dict(os.environ))
 
 
@@ -215,6 +215,31 @@ async def suite(client, label):
         await case(f"{label}: {name}", test)
 
 
+async def group_suite(client, label):
+    async def lists():
+        same([tool.name for tool in (await client.list_tools()).tools], GROUP_TOOLS)
+        same([resource.uri for resource in (await client.list_resources()).resources], GROUP_RESOURCES)
+        # Only who asks at the start is told the name.
+        if client.server_info is not None:
+            same(client.server_info.title, "The small one")
+
+    async def calls():
+        same((await client.call_tool("add", {"a": 41})).structured_content, {"sum": 42})
+        same((await client.read_resource("shop://motto")).contents[0].text, "A lamp for every desk.")
+
+    async def elsewhere():
+        for ask in [client.call_tool("list_colours"), client.read_resource("shop://dot"), client.get_prompt("describe_item")]:
+            try:
+                await ask
+            except MCPError:
+                continue
+            raise AssertionError("what is not in the group must not exist")
+
+    await case(f"{label}: a group lists what is in it", lists)
+    await case(f"{label}: a group's tools and resources work", calls)
+    await case(f"{label}: what is not in the group does not exist", elsewhere)
+
+
 async def main():
     for transport in ["http", "stdio"]:
         for mode in ERAS:
@@ -222,6 +247,8 @@ async def main():
             try:
                 async with Client(server(transport), mode=mode) as client:
                     await suite(client, label)
+                async with Client(server(transport, GROUP), mode=mode) as client:
+                    await group_suite(client, label)
             except Exception:
                 fail(f"{label}: connects and disconnects", traceback.format_exc())
 

@@ -7,6 +7,7 @@ use renkei_core::{
     read::Bytes,
     tool::{Content, ResourceBody, ToolInfo, ToolResult, Tools},
 };
+use renkei_patterns::engine::Group;
 
 use crate::{cli::CallArgs, exit, load, logging};
 
@@ -20,13 +21,18 @@ pub(crate) async fn run(args: CallArgs) -> ExitCode {
     let started = load::load_or_report(&args.config).and_then(|mut plan| {
         // Nobody reads on when this process is gone.
         plan.server.limits.kept_results = Bytes(0);
-        load::engine(plan)
+        load::start(plan)
     });
-    let engine = match started {
-        Ok((_, engine)) => engine,
+    let compiled = match started {
+        Ok(compiled) => compiled,
         Err(code) => return code,
     };
-    let code = call(&args, &*engine).await;
+    let engine = &compiled.engine;
+    let code = match args.group.as_deref().map(|name| compiled.group(name)) {
+        None => call(&args, &**engine).await,
+        Some(Ok(group)) => call(&args, &Group::new(engine.clone(), group)).await,
+        Some(Err(unknown)) => exit::usage(&unknown),
+    };
     engine.shutdown().await;
     code
 }

@@ -28,7 +28,8 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:
   renkei serve                                 the config in this folder, on 127.0.0.1:8383
   renkei serve examples/shop --listen 127.0.0.1:0
-  renkei serve shop.yaml --stdio               for clients that start their servers themselves")]
+  renkei serve shop.yaml --stdio               for clients that start their servers themselves
+  renkei serve shop.yaml --stdio --group sales only a group of the config")]
     Serve(ServeArgs),
     /// Check a config: everything that can be known without its systems.
     #[command(after_help = "Examples:
@@ -80,6 +81,9 @@ pub(crate) struct ServeArgs {
     /// Speak MCP on stdin and stdout instead of HTTP.
     #[arg(long)]
     pub(crate) stdio: bool,
+    /// With `--stdio`: only this group. Over HTTP it is at `/mcp/GROUP` anyway.
+    #[arg(long, value_name = "GROUP", requires = "stdio")]
+    pub(crate) group: Option<String>,
     #[command(flatten)]
     pub(crate) log: LogArgs,
 }
@@ -138,6 +142,9 @@ pub(crate) struct CallArgs {
     /// Config files, or folders of them; this folder without any.
     #[arg(long, short, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub(crate) config: Vec<PathBuf>,
+    /// As at the endpoint of this group: other tools do not exist.
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) group: Option<String>,
     /// Print the whole result as JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use renkei_config::{Kinds, Loaded, Options, Plan, Report, ServerConfig};
+use renkei_core::{diagnostic::suggest, group::GroupPlan};
 use renkei_patterns::engine::{self, Engine};
 
 use crate::exit;
@@ -74,12 +75,34 @@ pub(crate) fn options(plan: &Plan) -> engine::Options {
     }
 }
 
+/// A plan, ready to run.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) server: ServerConfig,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) groups: Vec<GroupPlan>,
+}
+
+impl Compiled {
+    /// A group by its name.
+    ///
+    /// # Errors
+    /// A sentence that says which groups there are.
+    pub(crate) fn group(&self, name: &str) -> Result<&GroupPlan, String> {
+        let found = self.groups.iter().find(|group| &*group.name == name);
+        found.ok_or_else(|| match suggest(name, self.groups.iter().map(|group| &*group.name)) {
+            Some(close) => format!("there is no group `{name}`: did you mean `{close}`?"),
+            None => format!("there is no group `{name}`: `renkei check` lists them"),
+        })
+    }
+}
+
 /// Compiles a plan's tools.
-pub(crate) fn compile(plan: Plan) -> Result<(ServerConfig, Arc<Engine>), ExitCode> {
+pub(crate) fn compile(plan: Plan) -> Result<Compiled, ExitCode> {
     let options = options(&plan);
     let engine = Engine::new(plan.systems, plan.tools, options);
     match engine.and_then(|engine| engine.offering(plan.resources, plan.prompts)) {
-        Ok(engine) => Ok((plan.server, Arc::new(engine))),
+        Ok(engine) => Ok(Compiled { server: plan.server, engine: Arc::new(engine), groups: plan.groups }),
         Err(problems) => {
             for problem in problems {
                 exit::fail(&problem.to_string());
@@ -90,8 +113,8 @@ pub(crate) fn compile(plan: Plan) -> Result<(ServerConfig, Arc<Engine>), ExitCod
 }
 
 /// Compiles a plan's tools and starts to connect its systems, in the background.
-pub(crate) fn engine(plan: Plan) -> Result<(ServerConfig, Arc<Engine>), ExitCode> {
-    let (server, engine) = compile(plan)?;
-    engine.start();
-    Ok((server, engine))
+pub(crate) fn start(plan: Plan) -> Result<Compiled, ExitCode> {
+    let compiled = compile(plan)?;
+    compiled.engine.start();
+    Ok(compiled)
 }

@@ -4,6 +4,7 @@ mod call;
 mod check;
 mod cli;
 mod demo;
+mod endpoints;
 mod exit;
 mod load;
 mod logging;

@@ -1,46 +1,48 @@
 //! `renkei serve`: the config as an MCP server, over HTTP or stdio.
 
-use std::{io::Write as _, net::SocketAddr, process::ExitCode, sync::Arc};
+use std::{io::Write as _, net::SocketAddr, process::ExitCode};
 
 use renkei_config::{AuthConfig, JwtConfig, ServerConfig};
-use renkei_core::{Secret, tool::Tools};
+use renkei_core::Secret;
 use renkei_http::{Access, Algorithm, ApiKey, Authentication, Authority, JwtKey, JwtOptions, Pages};
-use renkei_patterns::engine::Engine;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{cli::ServeArgs, exit, load, logging};
+use crate::{
+    cli::ServeArgs,
+    endpoints, exit,
+    load::{self, Compiled},
+    logging,
+};
 
 pub(crate) async fn run(args: ServeArgs) -> ExitCode {
     if let Err(error) = logging::start(&args.log.log, args.log.log_json) {
         return exit::usage(&error);
     }
     let stop = stop_on_signal();
-    let (config, engine) = match load::load_or_report(&args.config.paths).and_then(load::engine) {
-        Ok(started) => started,
+    let compiled = match load::load_or_report(&args.config.paths).and_then(load::start) {
+        Ok(compiled) => compiled,
         Err(code) => return code,
     };
     let code = if args.stdio {
-        serve_stdio(&config, engine.clone(), stop).await
+        serve_stdio(&compiled, args.group.as_deref(), stop).await
     } else {
-        let address = args.listen.unwrap_or(config.listen);
-        serve_on(address, &config, engine.clone(), stop).await
+        let address = args.listen.unwrap_or(compiled.server.listen);
+        serve_on(address, &compiled, stop).await
     };
-    engine.shutdown().await;
+    compiled.engine.shutdown().await;
     code
 }
 
-async fn serve_on(
-    address: SocketAddr,
-    config: &ServerConfig,
-    engine: Arc<Engine>,
-    stop: CancellationToken,
-) -> ExitCode {
+async fn serve_on(address: SocketAddr, compiled: &Compiled, stop: CancellationToken) -> ExitCode {
     match TcpListener::bind(address).await {
         Ok(listener) => {
             let address = listener.local_addr().unwrap_or(address);
             announce(&format!("listening on http://{address}/mcp"));
-            serve_http(config, engine, listener, stop).await
+            for group in &compiled.groups {
+                announce(&format!("group `{0}` on http://{address}/mcp/{0}", group.name));
+            }
+            serve_http(compiled, listener, stop).await
         }
         Err(error) => exit::fail(&format!(
             "failed to listen on `{address}`: {error}; `--listen 127.0.0.1:0` takes a free port"
@@ -50,8 +52,7 @@ async fn serve_on(
 
 /// Serves until `stop`, then drains.
 pub(crate) async fn serve_http(
-    config: &ServerConfig,
-    engine: Arc<Engine>,
+    compiled: &Compiled,
     listener: TcpListener,
     stop: CancellationToken,
 ) -> ExitCode {
@@ -59,7 +60,7 @@ pub(crate) async fn serve_http(
         Ok(address) => address,
         Err(error) => return exit::fail(&format!("failed to read the listener's address: {error}")),
     };
-    let options = match http_options(config) {
+    let options = match http_options(&compiled.server) {
         Ok(options) => options,
         Err(error) => {
             exit::fail(&error);
@@ -69,45 +70,26 @@ pub(crate) async fn serve_http(
     if !address.ip().is_loopback() && options.authentication.anonymous_allowed {
         tracing::warn!(%address, "whoever reaches this address may call every tool: `server.auth` says who may");
     }
-    let router = renkei_mcp::router(mcp_server(config, engine), stop.clone());
+    let router = renkei_mcp::router(endpoints::new(compiled), stop.clone());
     match renkei_http::serve(listener, router, stop, options).await {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => exit::fail(&format!("failed to serve: {error}")),
     }
 }
 
-async fn serve_stdio(config: &ServerConfig, engine: Arc<Engine>, stop: CancellationToken) -> ExitCode {
-    match renkei_mcp::serve_stdio(mcp_server(config, engine), stop).await {
+async fn serve_stdio(compiled: &Compiled, group: Option<&str>, stop: CancellationToken) -> ExitCode {
+    if let Some(Err(unknown)) = group.map(|name| compiled.group(name)) {
+        return exit::usage(&unknown);
+    }
+    let endpoints = endpoints::new(compiled);
+    let served = match endpoints.server(group) {
+        Ok(server) => renkei_mcp::serve_stdio(server.clone(), stop).await,
+        Err(unknown) => return exit::usage(&unknown),
+    };
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => exit::fail(&format!("failed to serve on stdio: {error}")),
     }
-}
-
-fn mcp_server(config: &ServerConfig, engine: Arc<Engine>) -> Arc<renkei_mcp::Server> {
-    let tools: Arc<dyn Tools> = engine.clone();
-    let info = renkei_mcp::Info {
-        name: config.name.clone(),
-        title: config.title.clone(),
-        version: config.version.clone().unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned()),
-        instructions: config.instructions.clone(),
-        icons: config.icons.iter().cloned().map(Into::into).collect(),
-    };
-    let limits = renkei_mcp::Limits {
-        calls: config.limits.concurrent_calls,
-        sessions: config.limits.sessions,
-        session_idle: config.limits.session_idle,
-        message_bytes: config.limits.request_body.as_usize(),
-        list_page: config.limits.list_page,
-        ..renkei_mcp::Limits::default()
-    };
-    let mut server = renkei_mcp::Server::new(tools, info, limits);
-    if engine.has_resources() {
-        server = server.with_resources(engine.clone());
-    }
-    if engine.has_prompts() {
-        server = server.with_prompts(engine);
-    }
-    Arc::new(server)
 }
 
 /// The listener's options. What they refuse, the config's own check has let through: say it plainly.

@@ -94,7 +94,12 @@ impl Serving {
     }
 
     /// One MCP request of the newest revision, and the status and body of its answer.
-    fn request(&self, method: &str, mut params: Value) -> (u16, Value) {
+    fn request(&self, method: &str, params: Value) -> (u16, Value) {
+        self.request_at("/mcp", method, params)
+    }
+
+    /// The same at an endpoint.
+    fn request_at(&self, path: &str, method: &str, mut params: Value) -> (u16, Value) {
         params["_meta"] = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientCapabilities": {},
@@ -104,7 +109,7 @@ impl Serving {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         write!(
             stream,
-            "POST /mcp HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: application/json\r\n\
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: application/json\r\n\
              Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\n\
              Mcp-Method: {method}\r\n{name}Content-Length: {}\r\n\r\n{body}",
             self.address,
@@ -213,6 +218,76 @@ fn call_says_what_failed() {
     assert!(stdout(&output).contains("expected integer, got the string \"many\""), "{}", stdout(&output));
 }
 
+/// The tools, and a group with two of them.
+fn grouped() -> Folder {
+    Folder::new(&format!(
+        "{CONFIG}\ngroups: {{ numbers: {{ title: Numbers, tools: [add, 're*'] }}, texts: {{ tools: ['*o'] }} }}\n"
+    ))
+}
+
+#[test]
+fn check_says_what_the_list_of_each_group_costs() {
+    let folder = grouped();
+    let text = stdout(&folder.run(&["check"]));
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[4], "2 groups, each with a list of its own:", "{text}");
+    assert!(
+        lines[5].ends_with("  /mcp/numbers: 2 tools") && lines[6].ends_with("/mcp/texts: 1 tool"),
+        "{text}"
+    );
+    let report: Value = serde_json::from_slice(&folder.run(&["check", "--json"]).stdout).unwrap();
+    let cost = |name: &str| {
+        let tools = report["tools"].as_array().unwrap();
+        tools.iter().find(|tool| tool["name"] == name).unwrap()["tokens"].as_u64().unwrap()
+    };
+    assert_eq!(
+        report["groups"],
+        json!([
+            { "name": "numbers", "tokens": cost("add") + cost("refuse"), "tools": ["add", "refuse"],
+              "resources": [], "prompts": [] },
+            { "name": "texts", "tokens": cost("echo"), "tools": ["echo"], "resources": [], "prompts": [] },
+        ])
+    );
+}
+
+#[test]
+fn groups_have_endpoints() {
+    let mut server = Serving::start(&grouped(), &["--log", "error"]);
+    for name in ["numbers", "texts"] {
+        let mut line = String::new();
+        server.stderr.read_line(&mut line).unwrap();
+        assert_eq!(line, format!("group `{name}` on http://{}/mcp/{name}\n", server.address));
+    }
+    let names = |path| {
+        let (_, list) = server.request_at(path, "tools/list", json!({}));
+        let tools = list["result"]["tools"].as_array().unwrap().clone();
+        tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(names("/mcp/numbers"), "add refuse");
+    assert_eq!(names("/mcp/texts"), "echo");
+    assert_eq!(names("/mcp"), "add echo refuse");
+    let (_, found) = server.request_at("/mcp/numbers", "server/discover", json!({}));
+    let info = &found["result"]["_meta"]["io.modelcontextprotocol/serverInfo"];
+    assert_eq!((&info["name"], &info["title"]), (&json!("test-numbers"), &json!("Numbers")), "{found}");
+    assert_eq!(server.request_at("/mcp/number", "tools/list", json!({})).0, 404);
+}
+
+#[test]
+fn call_at_a_group() {
+    let folder = grouped();
+    assert_eq!(code(&folder.run(&["call", "add", "a=1", "--group", "numbers"])), 0);
+    for (words, part) in [
+        (&["call", "echo", "text=x", "--group", "numbers"][..], "there is no tool `echo`"),
+        (&["call", "echo", "text=x", "--group", "number"], "did you mean `numbers`?"),
+        (&["serve", "--stdio", "--group", "number"], "did you mean `numbers`?"),
+        (&["serve", "--group", "numbers"], "--stdio"),
+    ] {
+        let output = folder.run(words);
+        assert_eq!(code(&output), 2, "{words:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(part), "{words:?}: {}", stderr(&output));
+    }
+}
+
 #[test]
 fn wrong_command_lines() {
     let folder = Folder::new(CONFIG);
@@ -315,6 +390,32 @@ fn sigterm_drains() {
     let mut log = String::new();
     server.stderr.read_to_string(&mut log).unwrap();
     assert!(log.contains("stopping"), "{log}");
+}
+
+#[test]
+fn stdio_serves_one_group() {
+    let folder = grouped();
+    let mut command = folder.command(&["serve", "--stdio", "--group", "texts", "--log", "error"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let params = json!({
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "test", "version": "0" }
+    });
+    let call = |name: &str| json!({ "name": name, "arguments": { "text": "x" } });
+    let mut ask = |id: i32, method: &str, params: Value| {
+        writeln!(stdin, "{}", json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }))
+            .unwrap();
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        serde_json::from_str::<Value>(&line).unwrap()
+    };
+    assert_eq!(ask(1, "initialize", params)["result"]["serverInfo"]["name"], "test-texts");
+    assert_eq!(ask(2, "tools/list", json!({}))["result"]["tools"][0]["name"], "echo");
+    assert_eq!(ask(3, "tools/call", call("echo"))["result"]["structuredContent"], json!({ "text": "x" }));
+    assert_eq!(ask(4, "tools/call", call("add"))["error"]["code"], -32602);
+    drop(stdin);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

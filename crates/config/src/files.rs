@@ -17,12 +17,13 @@ use crate::yaml;
 pub const MAX_FILES: usize = 1000;
 
 /// The words of the top level that hold named things, and what one of them is called.
-const SECTIONS: [(&str, &str); 6] = [
+const SECTIONS: [(&str, &str); 7] = [
     ("systems", "the system"),
     ("actions", "the action"),
     ("tools", "the tool"),
     ("resources", "the resource"),
     ("prompts", "the prompt"),
+    ("groups", "the group"),
     ("tests", "the test"),
 ];
 /// Words of later versions.

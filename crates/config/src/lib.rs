@@ -15,6 +15,7 @@ mod server;
 
 mod action;
 mod complete;
+mod group;
 mod prompt;
 mod resource;
 mod test;

@@ -15,6 +15,7 @@ use renkei_core::{
     LayersKind, Node, NodeKind, PatternKind, PreparedOp, Request, Result, System, Value,
     connector::SystemPlan,
     diagnostic::{Sources, suggest},
+    group::GroupPlan,
     prompt::PromptPlan,
     resource::ResourcePlan,
     template::{Names, is_word, word_like},
@@ -25,7 +26,7 @@ use renkei_core::{
 use crate::{
     action::World,
     environment::{self, Environment, Part, Variables},
-    files, prompt,
+    files, group, prompt,
     report::Report,
     resource,
     schema::resolve,
@@ -68,6 +69,7 @@ pub struct Plan {
     pub tools: Vec<ToolPlan>,
     pub resources: Vec<ResourcePlan>,
     pub prompts: Vec<PromptPlan>,
+    pub groups: Vec<GroupPlan>,
     /// Of the config, and of the files beside it if they were asked for.
     pub tests: Vec<TestPlan>,
     /// Relative paths in the config start here: the folder of the (first) config file.
@@ -127,6 +129,7 @@ pub fn load_with_environment(
     let prompts: Vec<PromptPlan> =
         merged.section("prompts").iter().filter_map(|entry| prompt::read(entry, &world, d)).collect();
     world.read_rest(d);
+    let groups = group::read_all(&merged, d);
     let tests = {
         let kind_of = systems.iter().map(|(name, plan)| (name.clone(), plan.kind)).collect();
         let known = test::Known { kinds, tools: merged.section("tools"), systems: &kind_of };
@@ -151,7 +154,7 @@ pub fn load_with_environment(
     if report.has_errors() {
         return Err(report);
     }
-    let plan = Plan { server, systems, tools, resources, prompts, tests, base_dir: merged.base_dir };
+    let plan = Plan { server, systems, tools, resources, prompts, groups, tests, base_dir: merged.base_dir };
     Ok(Loaded { plan, report })
 }
 

@@ -51,6 +51,13 @@ pub fn reference(kinds: &Kinds<'_>) -> Vec<(String, String)> {
             &parts,
         ),
         page(
+            "groups.md",
+            "groups",
+            "What stands under `groups: { NAME: … }`.",
+            &parts.group,
+            &parts.definitions,
+        ),
+        page(
             "tests.md",
             "tests",
             "What stands under `tests: { NAME: … }`, in the config or in `*.test.yaml` files beside it. `renkei test` runs \

@@ -8,6 +8,7 @@ use renkei_core::{Definitions, Diagnostics, FromNode, Map, Node, Schema, Value, 
 
 use crate::{
     action::ActionConfig,
+    group::GroupConfig,
     plan::Kinds,
     prompt::PromptConfig,
     resource::ResourceConfig,
@@ -85,6 +86,15 @@ pub fn schema(kinds: &Kinds<'_>) -> Schema {
             ]),
         ),
         (
+            "groups",
+            object([
+                ("type", "object".into()),
+                ("description", "Parts of what the config offers, by name, each with an endpoint of its own: `/mcp/NAME`.".into()),
+                ("propertyNames", object([("pattern", "^[a-z0-9][a-z0-9_-]{0,63}$".into())])),
+                ("additionalProperties", parts.group),
+            ]),
+        ),
+        (
             "tests",
             object([
                 ("type", "object".into()),
@@ -115,6 +125,7 @@ pub(crate) struct Parts {
     pub(crate) tool: Schema,
     pub(crate) resource: Schema,
     pub(crate) prompt: Schema,
+    pub(crate) group: Schema,
     pub(crate) test: Schema,
     pub(crate) definitions: Map,
 }
@@ -134,6 +145,7 @@ impl Parts {
         let tool = with_action(&ToolConfig::schema(&mut defs), &patterns, &mut defs);
         let resource = with_optional_action(&ResourceConfig::schema(&mut defs), &patterns, &mut defs);
         let prompt = with_optional_action(&PromptConfig::schema(&mut defs), &patterns, &mut defs);
+        let group = GroupConfig::schema(&mut defs);
         let test = TestConfig::schema(&mut defs);
         let (name, mock) = mock_schema(kinds, &mut defs);
         defs.map.insert(name.into(), mock);
@@ -147,7 +159,7 @@ impl Parts {
             ]),
         );
         defs.map.sort_keys();
-        Parts { server, system, action, tool, resource, prompt, test, definitions: defs.map }
+        Parts { server, system, action, tool, resource, prompt, group, test, definitions: defs.map }
     }
 }
 

@@ -115,7 +115,7 @@ pub(crate) fn read_all(entries: &[Entry], world: &World<'_>, d: &mut Diagnostics
 
 /// The name for clients: a long one is cut, and a hash of the whole keeps it apart from others. It depends on
 /// nothing but the name itself.
-fn published_name(name: &Arc<str>) -> Arc<str> {
+pub(crate) fn published_name(name: &Arc<str>) -> Arc<str> {
     if name.len() <= PUBLISHED_NAME || !name.is_ascii() {
         return name.clone();
     }

@@ -160,8 +160,16 @@ fn there_is_a_page_for_every_part() {
     let names: Vec<&str> = pages.iter().map(|(name, _)| &**name).collect();
     let patterns = ["call", "run", "aggregate", "switch", "map", "transform", "fail", "log"];
     let patterns = patterns.map(|name| format!("{name}.md"));
-    let mut expected =
-        vec!["server.md", "actions.md", "tools.md", "resources.md", "prompts.md", "tests.md", "systems.md"];
+    let mut expected = vec![
+        "server.md",
+        "actions.md",
+        "tools.md",
+        "resources.md",
+        "prompts.md",
+        "groups.md",
+        "tests.md",
+        "systems.md",
+    ];
     expected.extend(patterns.iter().map(String::as_str));
     expected.extend(["http.md", "mysql.md", "sqlite.md", "files.md", "postgres.md"]);
     assert_eq!(names, expected);

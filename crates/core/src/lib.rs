@@ -27,6 +27,7 @@ pub mod tool;
 pub mod trial;
 
 pub mod complete;
+pub mod group;
 pub mod prompt;
 pub mod resource;
 pub mod uri;

@@ -8,6 +8,8 @@
 //! - [`Server`] publishes any [`Tools`](renkei_core::tool::Tools): the list is made once, in its own order.
 //!   Beside them any [`Resources`](renkei_core::resource::Resources) and [`Prompts`](renkei_core::prompt::Prompts), in pages
 //!   with cursors that are checked.
+//! - [`Endpoints`] puts several servers side by side: everything, and each group at a path of its own. A session
+//!   belongs to the endpoint where it was opened; what is limited is limited over all of them.
 //! - A call ends with its request: a cancellation, or a closed response, drops the run's future (rmcp only
 //!   sets a flag). A panic becomes an error result (rmcp would leave the client without an answer).
 //! - Progress never blocks the run, only grows, and all of it leaves before the result.
@@ -27,4 +29,6 @@
 pub mod client;
 pub mod server;
 
-pub use server::{Info, Limits, Server, content_json, router, serve_stdio, serve_streams, tool_json};
+pub use server::{
+    Endpoints, Info, Limits, Server, content_json, router, serve_stdio, serve_streams, tool_json,
+};

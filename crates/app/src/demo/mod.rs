@@ -9,7 +9,7 @@ mod paper;
 mod systems;
 mod tour;
 
-use std::{io::ErrorKind, net::SocketAddr, process::ExitCode};
+use std::{io::ErrorKind, net::SocketAddr, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -74,16 +74,16 @@ async fn whole(args: &DemoArgs, paper: Paper) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(exit::CONFIG));
         }
     };
-    let (config, engine) = match load::engine(loaded.plan) {
-        Ok(started) => started,
+    let compiled = match load::start(loaded.plan) {
+        Ok(compiled) => Arc::new(compiled),
         Err(code) => return Ok(code),
     };
-    let listener = listen(args.listen, config.listen).await?;
+    let listener = listen(args.listen, compiled.server.listen).await?;
     let url = format!("http://{}/mcp", listener.local_addr()?);
     let stop = CancellationToken::new();
     let server = {
-        let (engine, stop) = (engine.clone(), stop.clone());
-        tokio::spawn(async move { serve::serve_http(&config, engine, listener, stop).await })
+        let (compiled, stop) = (compiled.clone(), stop.clone());
+        tokio::spawn(async move { serve::serve_http(&compiled, listener, stop).await })
     };
     paper.heading(&format!("Renkei serves {} at {url}", example.shop().display()));
 
@@ -104,7 +104,7 @@ async fn whole(args: &DemoArgs, paper: Paper) -> anyhow::Result<ExitCode> {
     }
     stop.cancel();
     server.await.context("the server ended")?;
-    engine.shutdown().await;
+    compiled.engine.shutdown().await;
     systems.stop().await;
     Ok(code)
 }

@@ -1,11 +1,11 @@
-//! MCP over HTTP: one endpoint for both eras.
+//! MCP over HTTP: an endpoint for everything and one for each group, each for both eras.
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
     body::Body,
-    extract::{Request, State},
+    extract::{Path, Request, State},
     response::{IntoResponse as _, Response},
     routing::any,
 };
@@ -18,11 +18,11 @@ use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Limits, Server, batch,
+    Endpoints, Limits, Server, batch,
     handler::Handler,
     message::{self, Incoming, Message, Unreadable},
     mirror,
-    sessions::Sessions,
+    sessions::{Owner, Sessions},
 };
 
 pub(super) const SESSION_ID: &str = "mcp-session-id";
@@ -31,15 +31,18 @@ const FIRST_MODERN_VERSION: &str = "2026-07-28";
 /// A session outlives the longest call by this, so that the call's answer still finds its stream.
 const BEYOND_THE_LONGEST_CALL: Duration = Duration::from_secs(60);
 
-/// The server at `/mcp`. Streams without an end of their own end when `shutdown` is cancelled; calls under
-/// way go on, so that whoever serves the router can drain them.
-pub fn router(server: Arc<Server>, shutdown: CancellationToken) -> Router {
-    let tools = server.tools.list().iter().map(|tool| server.tools.timeout(&tool.name));
-    let resources = server.resources.iter().map(|resources| resources.timeout());
-    let prompts = server.prompts.iter().map(|prompts| prompts.timeout());
-    let longest = tools.chain(resources).chain(prompts).max();
-    let idle = longest.unwrap_or_default() + BEYOND_THE_LONGEST_CALL;
-    let limits = Limits { session_idle: server.limits.session_idle.max(idle), ..server.limits.clone() };
+tokio::task_local! {
+    /// The server that the request under way goes to. rmcp makes a handler a request, or a session, and says
+    /// nothing of which one.
+    static ADDRESSED: Arc<Server>;
+}
+
+/// Everything at `/mcp`, each group at `/mcp/NAME`. Streams without an end of their own end when `shutdown` is
+/// cancelled; calls under way go on, so that whoever serves the router can drain them.
+pub fn router(endpoints: Endpoints, shutdown: CancellationToken) -> Router {
+    let limits = &endpoints.all.limits;
+    let idle = endpoints.longest_call() + BEYOND_THE_LONGEST_CALL;
+    let limits = Limits { session_idle: limits.session_idle.max(idle), ..limits.clone() };
     let sessions = Arc::new(Sessions::new(&limits));
     // Host and Origin are the `http` crate's. A modern answer is plain JSON unless progress comes first.
     let config = StreamableHttpServerConfig::default()
@@ -47,70 +50,90 @@ pub fn router(server: Arc<Server>, shutdown: CancellationToken) -> Router {
         .disable_allowed_origins()
         .with_json_response(true)
         .with_max_request_body_bytes(limits.message_bytes);
-    let handled = server.clone();
-    let service =
-        StreamableHttpService::new(move || Ok(Handler::new(handled.clone())), sessions.clone(), config);
-    let front = Front { service, sessions, server, shutdown };
-    Router::new().route("/mcp", any(endpoint)).with_state(Arc::new(front))
+    let everything = endpoints.all.clone();
+    let handler = move || {
+        let addressed = ADDRESSED.try_with(Arc::clone);
+        Ok(Handler::new(addressed.unwrap_or_else(|_| everything.clone())))
+    };
+    let service = StreamableHttpService::new(handler, sessions.clone(), config);
+    let front = Front { service, sessions, endpoints, shutdown };
+    Router::new()
+        .route("/mcp", any(everything_at))
+        .route("/mcp/{group}", any(group_at))
+        .with_state(Arc::new(front))
 }
 
 /// What stands in front of rmcp's service.
 pub(super) struct Front {
     service: StreamableHttpService<Handler, Sessions>,
     pub(super) sessions: Arc<Sessions>,
-    server: Arc<Server>,
+    endpoints: Endpoints,
     shutdown: CancellationToken,
 }
 
-async fn endpoint(State(front): State<Arc<Front>>, request: Request) -> Response {
-    let principal = request.extensions().get::<Arc<Principal>>().cloned();
-    let principal = principal.unwrap_or_else(|| Arc::new(Principal::anonymous()));
-    let method = request.method().clone();
-    let opens_session = match request.headers().get(SESSION_ID) {
-        Some(id) => {
-            if !id.to_str().is_ok_and(|id| front.sessions.is_owner(id, &principal)) {
-                // Not "forbidden": whose it is, and whether it is, is nobody else's business.
-                return (StatusCode::NOT_FOUND, "this session does not exist: initialize a new one\n")
-                    .into_response();
-            }
-            false
-        }
-        None => method == Method::POST && !is_modern(request.headers()),
-    };
-    if opens_session && front.sessions.is_full() {
-        return full();
+async fn everything_at(State(front): State<Arc<Front>>, request: Request) -> Response {
+    front.answer(&front.endpoints.all, request).await
+}
+
+async fn group_at(State(front): State<Arc<Front>>, Path(group): Path<String>, request: Request) -> Response {
+    match front.endpoints.groups.get(group.as_str()) {
+        Some(server) => front.answer(server, request).await,
+        None => (StatusCode::NOT_FOUND, front.endpoints.no_such_group(&group) + "\n").into_response(),
     }
-    let is_readable = method == Method::POST && has_type(request.headers(), "application/json");
-    let response = if is_readable { front.post(request).await } else { front.pass(request).await };
-    if opens_session && let Some(id) = response.headers().get(SESSION_ID).and_then(|id| id.to_str().ok()) {
-        front.sessions.own(id, &principal);
-    }
-    if method == Method::GET { until(response, front.shutdown.clone()) } else { response }
 }
 
 impl Front {
-    async fn post(&self, request: Request) -> Response {
+    async fn answer(&self, server: &Arc<Server>, request: Request) -> Response {
+        let principal = request.extensions().get::<Arc<Principal>>().cloned();
+        let principal = principal.unwrap_or_else(|| Arc::new(Principal::anonymous()));
+        let owner = Owner::new(&principal, server);
+        let method = request.method().clone();
+        let opens_session = match request.headers().get(SESSION_ID) {
+            Some(id) => {
+                if !id.to_str().is_ok_and(|id| self.sessions.is_owner(id, &owner)) {
+                    // Not "forbidden": whose it is, and whether it is, is nobody else's business.
+                    return (StatusCode::NOT_FOUND, "this session does not exist: initialize a new one\n")
+                        .into_response();
+                }
+                false
+            }
+            None => method == Method::POST && !is_modern(request.headers()),
+        };
+        if opens_session && self.sessions.is_full() {
+            return full();
+        }
+        let is_readable = method == Method::POST && has_type(request.headers(), "application/json");
+        let response =
+            if is_readable { self.post(server, request).await } else { self.pass(server, request).await };
+        if opens_session && let Some(id) = response.headers().get(SESSION_ID).and_then(|id| id.to_str().ok())
+        {
+            self.sessions.own(id, owner);
+        }
+        if method == Method::GET { until(response, self.shutdown.clone()) } else { response }
+    }
+
+    async fn post(&self, server: &Arc<Server>, request: Request) -> Response {
         let (parts, body) = request.into_parts();
-        let text = match whole(body, self.server.limits.message_bytes).await {
+        let text = match whole(body, server.limits.message_bytes).await {
             Ok(text) => text,
             Err(refused) => return refused,
         };
         match message::read(&text) {
-            Ok(Incoming::One(message)) => self.message(parts, message).await,
-            Ok(Incoming::Batch(messages)) => batch::answer(self, parts, messages).await,
+            Ok(Incoming::One(message)) => self.message(server, parts, message).await,
+            Ok(Incoming::Batch(messages)) => batch::answer(self, server, parts, messages).await,
             Err(unreadable) => refusal(StatusCode::BAD_REQUEST, &unreadable),
         }
     }
 
     /// One message, which rmcp gets without the arguments; those travel in the request's extensions.
-    pub(super) async fn message(&self, mut parts: Parts, message: Message) -> Response {
+    pub(super) async fn message(&self, server: &Arc<Server>, mut parts: Parts, message: Message) -> Response {
         let mut copied = None;
         if let Some((tool, arguments)) = message.call() {
-            copied = Some(mirror::copy(self.server.mirrors(tool), &arguments.0, &parts.headers));
+            copied = Some(mirror::copy(server.mirrors(tool), &arguments.0, &parts.headers));
             parts.extensions.insert(arguments);
         }
         let request = Request::from_parts(parts, Body::from(message.to_json(copied)));
-        let response = self.pass(request).await;
+        let response = self.pass(server, request).await;
         // rmcp's answer to a body that it cannot read, as if its type were wrong.
         match response.status() {
             StatusCode::UNSUPPORTED_MEDIA_TYPE => refusal(StatusCode::BAD_REQUEST, &message.misfit()),
@@ -119,16 +142,17 @@ impl Front {
     }
 
     /// Through rmcp; its stand-ins are replaced on the way out.
-    async fn pass(&self, request: Request) -> Response {
-        let (mut parts, body) = self.service.handle(request).await.into_parts();
+    async fn pass(&self, server: &Arc<Server>, request: Request) -> Response {
+        let answer = ADDRESSED.scope(server.clone(), self.service.handle(request));
+        let (mut parts, body) = answer.await.into_parts();
         if has_type(&parts.headers, "text/event-stream") {
-            let server = self.server.clone();
+            let server = server.clone();
             let body = body.map_frame(move |frame| frame.map_data(|data| server.exact.restore(data)));
             return Response::from_parts(parts, Body::new(body));
         }
         let Ok(body) = body.collect().await;
         parts.headers.remove(header::CONTENT_LENGTH);
-        Response::from_parts(parts, Body::from(self.server.exact.restore(body.to_bytes())))
+        Response::from_parts(parts, Body::from(server.exact.restore(body.to_bytes())))
     }
 }
 

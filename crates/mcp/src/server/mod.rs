@@ -2,6 +2,7 @@
 
 mod batch;
 mod call;
+mod endpoints;
 mod exact;
 mod handler;
 mod http;
@@ -32,12 +33,13 @@ use rmcp::model::{
 };
 use tokio::sync::Semaphore;
 
-use self::{exact::Exact, mirror::Mirror};
 pub use self::{
+    endpoints::Endpoints,
     http::router,
     publish::{content_json, tool_json},
     stdio::{serve_stdio, serve_streams},
 };
+use self::{exact::Exact, mirror::Mirror};
 
 /// Who the server says it is.
 #[derive(Clone, Debug)]
@@ -45,6 +47,8 @@ pub struct Info {
     pub name: String,
     pub title: Option<String>,
     pub version: String,
+    /// For people: what it is good for.
+    pub description: Option<String>,
     /// For the model: what the server is for, and how its tools go together.
     pub instructions: Option<String>,
     pub icons: Vec<Icon>,
@@ -81,8 +85,10 @@ impl Default for Limits {
     }
 }
 
-/// An MCP server over some tools. Cheap to share; transports are [`router`] and [`serve_stdio`].
+/// An MCP server over some tools: what one endpoint serves. Transports are [`router`] and [`serve_stdio`].
 pub struct Server {
+    /// The group whose endpoint it is; nothing for everything.
+    group: Option<Arc<str>>,
     tools: Arc<dyn Tools>,
     /// As they are sent, in the order of `tools`.
     published: IndexMap<String, Tool>,
@@ -93,7 +99,8 @@ pub struct Server {
     prompts: Option<Arc<dyn Prompts>>,
     config: ServerConfig,
     limits: Limits,
-    calls: Semaphore,
+    /// All endpoints have one.
+    calls: Arc<Semaphore>,
 }
 
 impl Server {
@@ -106,17 +113,37 @@ impl Server {
         let exact = Exact::new(published.values());
         let mut implementation = Implementation::new(info.name, info.version);
         implementation.title = info.title;
+        implementation.description = info.description;
         implementation.icons = publish::icons(&info.icons);
         let mut capabilities = ServerCapabilities::builder().enable_tools().build();
         capabilities.logging = Some(JsonObject::default());
         let mut config = ServerConfig::new(capabilities).with_server_info(implementation);
         config.instructions = info.instructions;
-        let calls = Semaphore::new(limits.calls.min(Semaphore::MAX_PERMITS));
-        Server { tools, published, mirrors, exact, resources: None, prompts: None, config, limits, calls }
+        let calls = Arc::new(Semaphore::new(limits.calls.min(Semaphore::MAX_PERMITS)));
+        Server {
+            group: None,
+            tools,
+            published,
+            mirrors,
+            exact,
+            resources: None,
+            prompts: None,
+            config,
+            limits,
+            calls,
+        }
     }
 
     fn mirrors(&self, tool: &str) -> &[Mirror] {
         self.mirrors.get(tool).map_or(&[], Vec::as_slice)
+    }
+
+    /// The longest that a request may take.
+    fn longest_call(&self) -> Duration {
+        let tools = self.tools.list().iter().map(|tool| self.tools.timeout(&tool.name));
+        let resources = self.resources.iter().map(|resources| resources.timeout());
+        let prompts = self.prompts.iter().map(|prompts| prompts.timeout());
+        tools.chain(resources).chain(prompts).max().unwrap_or_default()
     }
 
     /// The same with resources.

@@ -20,7 +20,7 @@ use rmcp::{
 };
 use tokio::time::Instant;
 
-use super::Limits;
+use super::{Limits, Server};
 
 /// rmcp's sessions in memory, counted. At most `limit`; the idle make room.
 #[derive(Debug)]
@@ -40,18 +40,20 @@ struct Session {
     used: Mutex<Instant>,
 }
 
-/// What makes two principals the same. A name is unique only among those of one issuer.
+/// Whose a session is, and where: what makes two principals the same, and the endpoint. A name is unique only
+/// among those of one issuer.
 #[derive(Debug, PartialEq)]
-struct Owner {
+pub(super) struct Owner {
     how: How,
     name: Arc<str>,
     issuer: Option<Value>,
+    group: Option<Arc<str>>,
 }
 
 impl Owner {
-    fn of(principal: &Principal) -> Self {
+    pub(super) fn new(principal: &Principal, server: &Server) -> Self {
         let issuer = principal.claims.get("iss").cloned();
-        Owner { how: principal.how, name: principal.name.clone(), issuer }
+        Owner { how: principal.how, name: principal.name.clone(), issuer, group: server.group.clone() }
     }
 }
 
@@ -79,18 +81,16 @@ impl Sessions {
     }
 
     /// Binds a session that was just opened to whom it was opened for.
-    pub(super) fn own(&self, id: &str, principal: &Principal) {
+    pub(super) fn own(&self, id: &str, owner: Owner) {
         if let Some(session) = self.lock().get(id) {
             // It has an owner already only if the id was given twice, which `create_session` rules out.
-            let _ = session.owner.set(Owner::of(principal));
+            let _ = session.owner.set(owner);
         }
     }
 
-    /// Whether `principal` may use the session. A session that does not exist is nobody's.
-    pub(super) fn is_owner(&self, id: &str, principal: &Principal) -> bool {
-        let known = self.lock();
-        let owner = known.get(id).and_then(|session| session.owner.get());
-        owner.is_some_and(|owner| *owner == Owner::of(principal))
+    /// Whether the session is `owner`'s. One that does not exist is nobody's.
+    pub(super) fn is_owner(&self, id: &str, owner: &Owner) -> bool {
+        self.lock().get(id).and_then(|session| session.owner.get()) == Some(owner)
     }
 
     /// The protocol version that the session speaks.

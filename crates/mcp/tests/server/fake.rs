@@ -13,7 +13,7 @@ use renkei_core::{
     run::{Level, Line, Progress, ProgressSink},
     tool::{Content, Icon, ResourceBody, ToolInfo, ToolResult, Tools, UnknownTool},
 };
-use renkei_mcp::{Info, Limits, Server};
+use renkei_mcp::{Endpoints, Info, Limits, Server};
 use tokio::sync::{Notify, mpsc};
 
 /// How many reports `burst` makes.
@@ -38,7 +38,6 @@ pub(crate) struct Fake {
 
 impl Fake {
     pub(crate) fn new() -> (Arc<Self>, mpsc::UnboundedReceiver<Event>) {
-        let (events, received) = mpsc::unbounded_channel();
         let names = [
             "echo",
             "media",
@@ -54,19 +53,30 @@ impl Fake {
             "refuse_by_protocol",
             "log",
         ];
-        let tools = names.map(|name| Arc::new(info(name))).into();
+        Self::of(&names)
+    }
+
+    /// With some of the tools only.
+    pub(crate) fn of(names: &[&str]) -> (Arc<Self>, mpsc::UnboundedReceiver<Event>) {
+        let (events, received) = mpsc::unbounded_channel();
+        let tools = names.iter().map(|name| Arc::new(info(name))).collect();
         (Arc::new(Fake { tools, events, last: Mutex::default(), told: Notify::new() }), received)
     }
 
-    pub(crate) fn server(self: &Arc<Self>, limits: Limits) -> Arc<Server> {
+    pub(crate) fn server(self: &Arc<Self>, limits: Limits) -> Server {
         let info = Info {
             name: "fake".into(),
             title: Some("A fake".into()),
             version: "1.2.3".into(),
+            description: None,
             instructions: Some("Call echo first.".into()),
             icons: vec![],
         };
-        Arc::new(Server::new(self.clone(), info, limits))
+        Server::new(self.clone(), info, limits)
+    }
+
+    pub(crate) fn endpoints(self: &Arc<Self>, limits: Limits) -> Endpoints {
+        Endpoints::new(self.server(limits))
     }
 
     pub(crate) fn context(&self) -> CallContext {

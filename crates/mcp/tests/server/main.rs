@@ -5,6 +5,7 @@ mod batch;
 mod client;
 mod exact;
 mod fake;
+mod groups;
 mod http;
 mod limits;
 mod log;

@@ -13,7 +13,7 @@ use renkei_core::{
     resource::{Annotations, Contents, Listing, ResourceInfo, Resources, Role},
     tool::{Content, ResourceBody},
 };
-use renkei_mcp::{Info, Limits, Server, router};
+use renkei_mcp::{Endpoints, Info, Limits, Server, router};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -121,13 +121,19 @@ impl Prompts for Library {
 fn face() -> Face {
     let (fake, events) = Fake::new();
     let shutdown = CancellationToken::new();
-    let info =
-        Info { name: "fake".into(), title: None, version: "1".into(), instructions: None, icons: vec![] };
+    let info = Info {
+        name: "fake".into(),
+        title: None,
+        version: "1".into(),
+        description: None,
+        instructions: None,
+        icons: vec![],
+    };
     let limits = Limits { list_page: 2, ..Limits::default() };
     let library = Library::new();
     let server =
         Server::new(fake.clone(), info, limits).with_resources(library.clone()).with_prompts(library);
-    Face { router: router(Arc::new(server), shutdown.clone()), fake, events, shutdown }
+    Face { router: router(Endpoints::new(server), shutdown.clone()), fake, events, shutdown }
 }
 
 /// A modern request with the header that names what is asked for.
@@ -237,11 +243,17 @@ async fn what_goes_wrong_is_each_eras_error() {
 #[tokio::test]
 async fn a_client_that_leaves_ends_the_read() {
     let (fake, _events) = Fake::new();
-    let info =
-        Info { name: "fake".into(), title: None, version: "1".into(), instructions: None, icons: vec![] };
+    let info = Info {
+        name: "fake".into(),
+        title: None,
+        version: "1".into(),
+        description: None,
+        instructions: None,
+        icons: vec![],
+    };
     let limits = Limits { calls: 1, ..Limits::default() };
     let server = Server::new(fake, info, limits).with_resources(Library::new());
-    let router = router(Arc::new(server), CancellationToken::new());
+    let router = router(Endpoints::new(server), CancellationToken::new());
     let (fake, events) = Fake::new();
     let face = Face { fake, events, shutdown: CancellationToken::new(), router };
     let read = |uri: &str| modern("resources/read", json!({"uri": uri})).header("mcp-name", uri).build();

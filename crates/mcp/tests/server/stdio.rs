@@ -1,5 +1,7 @@
 //! Both eras over lines.
 
+use std::sync::Arc;
+
 use renkei_mcp::{Limits, serve_streams};
 use serde_json::{Value, json};
 use tokio::{
@@ -32,7 +34,8 @@ impl Pipe {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (reader, writer) = tokio::io::split(theirs);
         let shutdown = CancellationToken::new();
-        let served = tokio::spawn(serve_streams(fake.server(limits), reader, writer, shutdown.clone()));
+        let served =
+            tokio::spawn(serve_streams(Arc::new(fake.server(limits)), reader, writer, shutdown.clone()));
         let (reader, writer) = tokio::io::split(ours);
         Pipe { lines: BufReader::new(reader).lines(), writer, events, shutdown, served }
     }

@@ -33,7 +33,7 @@ impl Face {
     pub(crate) fn with(limits: Limits) -> Self {
         let (fake, events) = Fake::new();
         let shutdown = CancellationToken::new();
-        let router = router(fake.server(limits), shutdown.clone());
+        let router = router(fake.endpoints(limits), shutdown.clone());
         Face { fake, events, shutdown, router }
     }
 
@@ -50,20 +50,35 @@ impl Face {
 
     /// Opens a legacy session and gives its id.
     pub(crate) async fn initialize(&self) -> String {
-        let mut answer = self.send(Post::new(initialize(LEGACY)).build()).await;
+        self.initialize_at("/mcp").await
+    }
+
+    /// The same at an endpoint.
+    pub(crate) async fn initialize_at(&self, path: &'static str) -> String {
+        let mut answer = self.send(Post::new(initialize(LEGACY)).at(path).build()).await;
         assert_eq!(answer.status, StatusCode::OK);
         let session = answer.headers["mcp-session-id"].to_str().unwrap().to_owned();
         assert_eq!(answer.message().await["result"]["protocolVersion"], LEGACY);
         let note = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
-        let answer = self.send(Post::new(note).session(&session).build()).await;
+        let answer = self.send(Post::new(note).session(&session).at(path).build()).await;
         assert_eq!(answer.status, StatusCode::ACCEPTED);
         session
     }
 
     /// A request in a legacy session.
     pub(crate) async fn legacy(&self, session: &str, method: &str, params: Value) -> Answer {
+        self.legacy_at("/mcp", session, method, params).await
+    }
+
+    pub(crate) async fn legacy_at(
+        &self,
+        path: &'static str,
+        session: &str,
+        method: &str,
+        params: Value,
+    ) -> Answer {
         let body = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params});
-        self.send(Post::new(body).session(session).build()).await
+        self.send(Post::new(body).session(session).at(path).build()).await
     }
 
     pub(crate) async fn event(&mut self) -> Event {
@@ -98,6 +113,7 @@ pub(crate) fn modern(method: &str, mut params: Value) -> Post {
 #[derive(Clone)]
 pub(crate) struct Post {
     pub(crate) body: Value,
+    path: &'static str,
     headers: Vec<(String, String)>,
     principal: Option<Arc<Principal>>,
 }
@@ -110,12 +126,17 @@ impl Post {
             ("accept", "application/json, text/event-stream"),
         ];
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        Post { body, headers, principal: None }
+        Post { body, path: "/mcp", headers, principal: None }
     }
 
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.retain(|(known, _)| known != name);
         self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn at(mut self, path: &'static str) -> Self {
+        self.path = path;
         self
     }
 
@@ -139,7 +160,7 @@ impl Post {
     }
 
     pub(crate) fn method(self, method: &str, body: impl Into<Body>) -> Request<Body> {
-        let mut request = Request::builder().method(method).uri("/mcp");
+        let mut request = Request::builder().method(method).uri(self.path);
         for (name, value) in self.headers {
             request = request.header(name, value);
         }

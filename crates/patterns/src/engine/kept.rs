@@ -100,6 +100,8 @@ struct Inner {
 
 struct Entry {
     owner: Arc<Principal>,
+    /// The tool that gave it.
+    tool: Arc<str>,
     whole: Whole,
     until: Instant,
 }
@@ -143,10 +145,11 @@ impl Kept {
         self.keep.total_bytes > 0
     }
 
-    /// Keeps a result for its owner; nothing if it is too large for that.
-    pub(super) fn keep(&self, owner: &Arc<Principal>, whole: Whole) -> Option<Place> {
+    /// Keeps a result of `tool` for its owner; nothing if it is too large for that.
+    pub(super) fn keep(&self, owner: &Arc<Principal>, tool: &Arc<str>, whole: Whole) -> Option<Place> {
         let now = Instant::now();
-        let entry = Entry { owner: owner.clone(), whole, until: now + self.keep.time };
+        let until = now + self.keep.time;
+        let entry = Entry { owner: owner.clone(), tool: tool.clone(), whole, until };
         let (bytes, cost) = (entry.whole.len(), entry.cost());
         if bytes > self.keep.result_bytes || cost > self.keep.total_bytes {
             return None;
@@ -183,8 +186,13 @@ impl Kept {
         }
     }
 
-    /// A part of a kept result; nothing if `uri` is none of them.
-    pub(super) fn read(&self, reader: &Principal, uri: &str) -> Option<Result<Contents>> {
+    /// A part of a kept result of a tool that is `offered`; nothing if `uri` is none of them.
+    pub(super) fn read(
+        &self,
+        reader: &Principal,
+        offered: impl Fn(&str) -> bool,
+        uri: &str,
+    ) -> Option<Result<Contents>> {
         if !uri.starts_with(START) {
             return None;
         }
@@ -194,7 +202,8 @@ impl Kept {
             let mut inner = self.lock();
             inner.remove_expired(now);
             // Whose it is, and whether it is, is nobody else's business.
-            let entry = inner.entries.get(name).filter(|entry| entry.owner.is_same(reader));
+            let entry = inner.entries.get(name);
+            let entry = entry.filter(|entry| entry.owner.is_same(reader) && offered(&entry.tool));
             entry.map(|entry| (entry.whole.clone(), entry.until))
         };
         let Some((whole, until)) = found else {
@@ -263,7 +272,7 @@ mod tests {
     }
 
     fn read(kept: &Kept, uri: &str) -> Result<Contents> {
-        kept.read(&ann(), uri).unwrap()
+        kept.read(&ann(), |_| true, uri).unwrap()
     }
 
     #[tokio::test(start_paused = true)]
@@ -271,7 +280,7 @@ mod tests {
         let kept = kept(1000, 10_000);
         for whole in ["abcdefghijklmnopqrstuvwxyz", "山川海山川海山川海", "aé山𠮷aé山𠮷aé山𠮷", "short"]
         {
-            let place = kept.keep(&ann(), text(whole)).unwrap();
+            let place = kept.keep(&ann(), &"t".into(), text(whole)).unwrap();
             let (mut all, mut next, mut parts) = (String::new(), Some(uri(&place).to_owned()), 0);
             while let Some(uri) = next {
                 let found = read(&kept, &uri).unwrap();
@@ -294,7 +303,7 @@ mod tests {
             assert_eq!(all, whole);
         }
         let blob = Whole::Blob { bytes: Bytes::from_static(b"0123456789"), mime_type: "x/y".into() };
-        let place = kept.keep(&ann(), blob).unwrap();
+        let place = kept.keep(&ann(), &"t".into(), blob).unwrap();
         let found = read(&kept, &format!("{}?offset=8", uri(&place))).unwrap();
         assert_eq!(found.body, ResourceBody::Blob(Bytes::from_static(b"89")));
         assert!(found.private);
@@ -307,15 +316,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn only_the_owner_reads_and_only_for_a_while() {
         let kept = kept(1000, 10_000);
-        let place = kept.keep(&ann(), text("x")).unwrap();
+        let place = kept.keep(&ann(), &"t".into(), text("x")).unwrap();
         assert!(place.notice.contains(" for 1m"), "{}", place.notice);
         let other = Principal { name: "bob".into(), ..Principal::clone(&ann()) };
-        assert_eq!(kept.read(&other, uri(&place)).unwrap().unwrap_err().kind(), Kind::NotFound);
+        assert_eq!(kept.read(&other, |_| true, uri(&place)).unwrap().unwrap_err().kind(), Kind::NotFound);
         assert_eq!(
-            kept.read(&Principal::anonymous(), uri(&place)).unwrap().unwrap_err().kind(),
+            kept.read(&Principal::anonymous(), |_| true, uri(&place)).unwrap().unwrap_err().kind(),
             Kind::NotFound
         );
-        assert!(kept.read(&ann(), "shop://x").is_none());
+        assert!(kept.read(&ann(), |_| true, "shop://x").is_none());
+        let elsewhere = kept.read(&ann(), |tool| tool == "other", uri(&place)).unwrap();
+        assert_eq!(elsewhere.unwrap_err().kind(), Kind::NotFound);
         tokio::time::advance(Duration::from_secs(59)).await;
         assert_eq!(read(&kept, uri(&place)).unwrap().ttl, Duration::from_secs(1));
         tokio::time::advance(Duration::from_secs(1)).await;
@@ -326,12 +337,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_oldest_make_room() {
         let kept = kept(1000, 3 * (OVERHEAD + 100));
-        let places: Vec<_> = (0..4).map(|_| kept.keep(&ann(), text(&"x".repeat(100))).unwrap()).collect();
+        let places: Vec<_> =
+            (0..4).map(|_| kept.keep(&ann(), &"t".into(), text(&"x".repeat(100))).unwrap()).collect();
         assert!(read(&kept, uri(&places[0])).is_err());
         assert!(places[1..].iter().all(|place| read(&kept, uri(place)).is_ok()));
         assert_eq!(kept.lock().bytes, 3 * (OVERHEAD + 100));
-        assert!(kept.keep(&ann(), text(&"x".repeat(1001))).is_none());
+        assert!(kept.keep(&ann(), &"t".into(), text(&"x".repeat(1001))).is_none());
         assert!(!self::kept(1000, 0).is_on());
-        assert!(self::kept(1000, 0).keep(&ann(), text("x")).is_none());
+        assert!(self::kept(1000, 0).keep(&ann(), &"t".into(), text("x")).is_none());
     }
 }

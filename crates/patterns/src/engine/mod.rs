@@ -6,6 +6,8 @@
 
 mod tools;
 
+mod group;
+
 mod complete;
 mod prompts;
 mod resources;
@@ -27,6 +29,7 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 
+pub use group::Group;
 pub(crate) use input::Input;
 pub use kept::Keep;
 pub use schema::check as check_schema;

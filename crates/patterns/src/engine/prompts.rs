@@ -48,11 +48,14 @@ impl Prompt {
     }
 }
 
+pub(super) fn unknown(name: &str) -> Error {
+    let shown: String = name.chars().take(100).collect();
+    Error::new(Kind::NotFound, format!("there is no prompt `{shown}`"))
+}
+
 impl Engine {
     fn prompt(&self, name: &str) -> Result<&Prompt> {
-        let shown: String = name.chars().take(100).collect();
-        let unknown = || Error::new(Kind::NotFound, format!("there is no prompt `{shown}`"));
-        self.prompts.get(name).ok_or_else(unknown)
+        self.prompts.get(name).ok_or_else(|| unknown(name))
     }
 
     async fn messages(

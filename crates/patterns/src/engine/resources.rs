@@ -23,13 +23,13 @@ use super::{Engine, Problem, arguments, input::Input, job::Job};
 #[derive(Default)]
 pub(super) struct Shelf {
     /// Plain ones, by URI.
-    fixed: IndexMap<Arc<str>, Resource>,
+    fixed: IndexMap<Arc<str>, Arc<Resource>>,
     /// By their URI with variables; the first that fits is taken.
-    templates: IndexMap<Arc<str>, Resource>,
+    templates: IndexMap<Arc<str>, Arc<Resource>>,
     template_list: Vec<ResourceInfo>,
 }
 
-struct Resource {
+pub(super) struct Resource {
     plan: ResourcePlan,
     input: Input,
 }
@@ -50,10 +50,25 @@ impl Shelf {
                 }
             };
             let place = if plan.uri.is_fixed() { &mut shelf.fixed } else { &mut shelf.templates };
-            place.insert(plan.uri.source().clone(), Resource { plan, input });
+            place.insert(plan.uri.source().clone(), Arc::new(Resource { plan, input }));
         }
-        shelf.template_list = shelf.templates.values().map(Resource::info).collect();
+        shelf.template_list = shelf.templates.values().map(|resource| resource.info()).collect();
         shelf
+    }
+
+    /// Those of some names only, in the same order.
+    pub(super) fn only(&self, names: &[Arc<str>]) -> Self {
+        let chosen = |all: &IndexMap<Arc<str>, Arc<Resource>>| -> IndexMap<_, _> {
+            let chosen = all.iter().filter(|(_, resource)| names.contains(&resource.plan.name));
+            chosen.map(|(uri, resource)| (uri.clone(), resource.clone())).collect()
+        };
+        let (fixed, templates) = (chosen(&self.fixed), chosen(&self.templates));
+        let template_list = templates.values().map(|resource| resource.info()).collect();
+        Shelf { fixed, templates, template_list }
+    }
+
+    pub(super) fn templates(&self) -> &[ResourceInfo] {
+        &self.template_list
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -64,11 +79,13 @@ impl Shelf {
         if let Some(resource) = self.fixed.get(uri) {
             return Some((resource, Vec::new()));
         }
-        self.templates.values().find_map(|resource| Some((resource, resource.plan.uri.values(uri)?)))
+        self.templates.values().find_map(|resource| Some((&**resource, resource.plan.uri.values(uri)?)))
     }
 
-    fn all(&self) -> impl Iterator<Item = &Resource> {
-        self.fixed.values().chain(self.templates.values())
+    /// The longest time of its own that one has.
+    pub(super) fn longest_timeout(&self) -> Option<Duration> {
+        let all = self.fixed.values().chain(self.templates.values());
+        all.filter_map(|resource| resource.plan.timeout).max()
     }
 }
 
@@ -130,18 +147,15 @@ impl Engine {
         let mime_type = plan.mime_type.clone().or(found);
         Ok(Contents { mime_type, body, meta: None, ttl: plan.ttl, private: false })
     }
-}
 
-#[async_trait]
-impl Resources for Engine {
-    async fn list(&self, cx: CallContext) -> Result<Listing> {
+    pub(super) async fn list_resources(&self, shelf: &Shelf, cx: CallContext) -> Result<Listing> {
         let mut listing = Listing {
-            resources: self.shelf.fixed.values().map(Resource::info).collect(),
+            resources: shelf.fixed.values().map(|resource| resource.info()).collect(),
             missing: Vec::new(),
-            queried: self.shelf.templates.values().any(|resource| resource.plan.list.is_some()),
+            queried: shelf.templates.values().any(|resource| resource.plan.list.is_some()),
         };
         let _place = self.place()?;
-        let lists = self.shelf.templates.values().filter_map(|resource| {
+        let lists = shelf.templates.values().filter_map(|resource| {
             let plan = resource.plan.list.as_ref()?;
             Some(self.instances(&resource.plan, plan, cx.clone()))
         });
@@ -152,22 +166,20 @@ impl Resources for Engine {
         Ok(listing)
     }
 
-    fn templates(&self) -> &[ResourceInfo] {
-        &self.shelf.template_list
-    }
-
-    async fn read(&self, cx: CallContext, uri: &str) -> Result<Contents> {
-        if let Some(kept) = self.kept.read(&cx.principal, uri) {
-            return kept;
-        }
-        let (resource, values) = self.shelf.find(uri).ok_or_else(|| unknown(uri))?;
+    pub(super) async fn read_resource(&self, shelf: &Shelf, cx: CallContext, uri: &str) -> Result<Contents> {
+        let (resource, values) = shelf.find(uri).ok_or_else(|| unknown(uri))?;
         let job = self.job(&resource.plan.name, resource.plan.timeout);
         job.guarded(&cx, self.contents(resource, &job, cx.clone(), values)).await
     }
 
-    async fn complete(&self, cx: CallContext, uri: &str, partial: Partial) -> Result<Completion> {
-        let found = self
-            .shelf
+    pub(super) async fn complete_variable(
+        &self,
+        shelf: &Shelf,
+        cx: CallContext,
+        uri: &str,
+        partial: Partial,
+    ) -> Result<Completion> {
+        let found = shelf
             .templates
             .get(uri)
             .filter(|resource| resource.plan.uri.variables().any(|name| **name == *partial.name));
@@ -179,9 +191,30 @@ impl Resources for Engine {
         let plan = resource.plan.complete.get(partial.name.as_str());
         self.complete_by(plan, &format!("the resource `{}`", resource.plan.name), cx, partial).await
     }
+}
+
+#[async_trait]
+impl Resources for Engine {
+    async fn list(&self, cx: CallContext) -> Result<Listing> {
+        self.list_resources(&self.shelf, cx).await
+    }
+
+    fn templates(&self) -> &[ResourceInfo] {
+        self.shelf.templates()
+    }
+
+    async fn read(&self, cx: CallContext, uri: &str) -> Result<Contents> {
+        match self.kept.read(&cx.principal, |_| true, uri) {
+            Some(kept) => kept,
+            None => self.read_resource(&self.shelf, cx, uri).await,
+        }
+    }
+
+    async fn complete(&self, cx: CallContext, uri: &str, partial: Partial) -> Result<Completion, Error> {
+        self.complete_variable(&self.shelf, cx, uri, partial).await
+    }
 
     fn timeout(&self) -> Duration {
-        let own = self.shelf.all().filter_map(|resource| resource.plan.timeout);
-        own.chain([self.options.tool_timeout]).max().unwrap_or_default()
+        self.shelf.longest_timeout().unwrap_or_default().max(self.options.tool_timeout)
     }
 }

@@ -235,7 +235,7 @@ impl Engine {
             Payload::Json(_) => None,
         };
         if let (Some((bytes, mime_type)), None, None) = (blob, &plan.output, &plan.content) {
-            let (part, notice) = self.blob(cx, bytes, mime_type)?;
+            let (part, notice) = self.blob(cx, &plan.name, bytes, mime_type)?;
             let notices = notice.into_iter().chain(outcome.notices).map(Content::Text);
             return Ok(ToolResult {
                 content: [part].into_iter().chain(notices).collect(),
@@ -271,8 +271,9 @@ impl Engine {
                 let limit = self.options.result_bytes;
                 let published = output::publish(value, tool.promise.as_ref(), limit, next);
                 let is_cut = published.as_ref().map_or(true, |published| published.notice.is_some());
-                let kept =
-                    is_cut.then(|| self.kept.keep(&cx.call.principal, Whole::of_value(&whole))).flatten();
+                let kept = is_cut
+                    .then(|| self.kept.keep(&cx.call.principal, &plan.name, Whole::of_value(&whole)))
+                    .flatten();
                 let (own, structured) = match published {
                     Ok(published) => {
                         notices.extend(published.notice);
@@ -297,12 +298,18 @@ impl Engine {
 
 impl Engine {
     /// What is given for bytes: themselves, or where they are kept if there are too many of them.
-    fn blob(&self, cx: &RunContext, bytes: Bytes, mime_type: Arc<str>) -> Result<(Content, Option<String>)> {
+    fn blob(
+        &self,
+        cx: &RunContext,
+        tool: &Arc<str>,
+        bytes: Bytes,
+        mime_type: Arc<str>,
+    ) -> Result<(Content, Option<String>)> {
         let (length, limit) = (bytes.len(), self.options.content_bytes);
         if length <= limit {
             return Ok((content::of_blob(bytes, &mime_type, cx.id()), None));
         }
-        match self.kept.keep(&cx.call.principal, Whole::Blob { bytes, mime_type }) {
+        match self.kept.keep(&cx.call.principal, tool, Whole::Blob { bytes, mime_type }) {
             Some(place) => Ok((place.link, Some(place.notice))),
             None => Err(content::too_large(length, limit)),
         }

@@ -1,6 +1,7 @@
 //! The engine around a system that does what it is told, on virtual time.
 
 mod calls;
+mod groups;
 mod input;
 mod resources;
 mod results;

@@ -23,7 +23,7 @@ use crate::{
     fake::{Fake, Ledger, context, node, systems, value},
 };
 
-fn tree(json: &str) -> Tree {
+pub(super) fn tree(json: &str) -> Tree {
     let vars = ["result", "result_meta", "item", "index"].map(Into::into).into();
     let names = Names { vars, ..Names::default() };
     Tree::read(&node(json), &names, &mut Diagnostics::default()).unwrap()
@@ -47,7 +47,7 @@ fn action(json: &str) -> Arc<dyn Pattern> {
     PATTERNS[0].read(&ActionNode::alone(&node(json)), &mut cx).unwrap()
 }
 
-fn resource(uri: &str, call: Option<&str>, body: BodyPlan) -> ResourcePlan {
+pub(super) fn resource(uri: &str, call: Option<&str>, body: BodyPlan) -> ResourcePlan {
     let uri = UriTemplate::parse(uri).unwrap();
     let text = r#"{ "type": "string" }"#;
     let properties: Vec<String> = uri
@@ -171,7 +171,7 @@ async fn bodies_of_every_kind() {
     std::fs::remove_dir_all(folder).unwrap();
 }
 
-fn listed(call: &str) -> ResourcePlan {
+pub(super) fn listed(call: &str) -> ResourcePlan {
     let list = ListPlan {
         action: action(call),
         items: None,
@@ -227,11 +227,11 @@ async fn a_read_has_a_deadline_and_a_place_under_the_limit() {
     assert_eq!(Resources::timeout(&bench.engine), Duration::from_secs(60));
 }
 
-fn partial(name: &str, typed: &str) -> Partial {
+pub(super) fn partial(name: &str, typed: &str) -> Partial {
     Partial { name: name.into(), value: typed.into(), given: vec![("other".into(), "7".into())] }
 }
 
-fn prompt(call: Option<&str>, complete: CompletePlan) -> PromptPlan {
+pub(super) fn prompt(call: Option<&str>, complete: CompletePlan) -> PromptPlan {
     let message = |role, text: &str| (role, ContentPlan::Text { text: tree(text) });
     PromptPlan {
         name: "p".into(),

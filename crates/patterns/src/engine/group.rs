@@ -1,0 +1,136 @@
+//! A part of what an engine offers: whatever is not in it does not exist there.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use renkei_core::{
+    CallContext, Result, Value,
+    complete::{Completion, Partial},
+    group::GroupPlan,
+    prompt::{Message, PromptInfo, Prompts},
+    resource::{Contents, Listing, ResourceInfo, Resources},
+    run::ProgressSink,
+    tool::{ToolInfo, ToolResult, Tools, UnknownTool},
+};
+
+use super::{Engine, prompts::unknown, resources::Shelf};
+
+/// A group's tools, resources and prompts, run by the engine of all: under its limits, on its systems.
+pub struct Group {
+    engine: Arc<Engine>,
+    tools: Vec<Arc<ToolInfo>>,
+    tool_names: HashSet<Arc<str>>,
+    shelf: Shelf,
+    prompts: Vec<PromptInfo>,
+}
+
+impl Group {
+    pub fn new(engine: Arc<Engine>, plan: &GroupPlan) -> Self {
+        let tools = Tools::list(&*engine).iter().filter(|tool| plan.tools.contains(&tool.name));
+        let prompts = engine.prompt_list.iter().filter(|prompt| plan.prompts.contains(&prompt.name));
+        Group {
+            tools: tools.cloned().collect(),
+            tool_names: plan.tools.iter().cloned().collect(),
+            shelf: engine.shelf.only(&plan.resources),
+            prompts: prompts.cloned().collect(),
+            engine,
+        }
+    }
+
+    /// Whether there is anything to read: what the group has, or kept results of its tools.
+    pub fn has_resources(&self) -> bool {
+        !self.shelf.is_empty() || self.engine.kept.is_on() && !self.tools.is_empty()
+    }
+
+    pub fn has_prompts(&self) -> bool {
+        !self.prompts.is_empty()
+    }
+
+    fn check_prompt(&self, name: &str) -> Result<()> {
+        match self.prompts.iter().any(|prompt| &*prompt.name == name) {
+            true => Ok(()),
+            false => Err(unknown(name)),
+        }
+    }
+}
+
+#[async_trait]
+impl Tools for Group {
+    fn list(&self) -> &[Arc<ToolInfo>] {
+        &self.tools
+    }
+
+    fn find(&self, name: &str) -> Option<&Arc<ToolInfo>> {
+        self.tools.iter().find(|tool| &*tool.name == name)
+    }
+
+    async fn call(
+        &self,
+        cx: CallContext,
+        name: &str,
+        arguments: Value,
+        progress: Option<Arc<dyn ProgressSink>>,
+    ) -> Result<ToolResult, UnknownTool> {
+        if !self.tool_names.contains(name) {
+            return Err(UnknownTool(name.to_owned()));
+        }
+        self.engine.call(cx, name, arguments, progress).await
+    }
+
+    fn timeout(&self, name: &str) -> Duration {
+        Tools::timeout(&*self.engine, name)
+    }
+}
+
+#[async_trait]
+impl Resources for Group {
+    async fn list(&self, cx: CallContext) -> Result<Listing> {
+        self.engine.list_resources(&self.shelf, cx).await
+    }
+
+    fn templates(&self) -> &[ResourceInfo] {
+        self.shelf.templates()
+    }
+
+    async fn read(&self, cx: CallContext, uri: &str) -> Result<Contents> {
+        match self.engine.kept.read(&cx.principal, |tool| self.tool_names.contains(tool), uri) {
+            Some(kept) => kept,
+            None => self.engine.read_resource(&self.shelf, cx, uri).await,
+        }
+    }
+
+    async fn complete(&self, cx: CallContext, uri: &str, partial: Partial) -> Result<Completion> {
+        self.engine.complete_variable(&self.shelf, cx, uri, partial).await
+    }
+
+    fn timeout(&self) -> Duration {
+        Resources::timeout(&*self.engine)
+    }
+}
+
+#[async_trait]
+impl Prompts for Group {
+    fn list(&self) -> &[PromptInfo] {
+        &self.prompts
+    }
+
+    async fn get(&self, cx: CallContext, name: &str, arguments: Value) -> Result<Vec<Message>> {
+        self.check_prompt(name)?;
+        self.engine.get(cx, name, arguments).await
+    }
+
+    async fn complete(&self, cx: CallContext, name: &str, partial: Partial) -> Result<Completion> {
+        self.check_prompt(name)?;
+        Prompts::complete(&*self.engine, cx, name, partial).await
+    }
+
+    fn timeout(&self) -> Duration {
+        Prompts::timeout(&*self.engine)
+    }
+}
+
+impl std::fmt::Debug for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Group").field("tools", &self.tool_names).finish_non_exhaustive()
+    }
+}
