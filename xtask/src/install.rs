@@ -41,19 +41,32 @@ pub(crate) struct Node {
 }
 
 pub(crate) fn node() -> Result<Node> {
-    if !command::works(Command::new("npm").arg("--version")) {
-        debian(&["nodejs", "npm"]).context("npm is missing")?;
-    }
+    need_npm()?;
     let program = node_program()?;
-    let manifest = workspace::read("tests/clients/package.json")?;
-    let lock = workspace::read("tests/clients/package-lock.json")?;
-    let key = cache::key(&format!("{manifest}{lock}"));
-    let folder = cache::made("node-clients", &key, |folder| {
+    let folder = node_packages("node-clients", "tests/clients")?;
+    Ok(Node { program, folder })
+}
+
+/// The folder in the cache with the packages that `FOLDER/package.json` and its lock file name.
+fn node_packages(name: &str, folder: &str) -> Result<PathBuf> {
+    let manifest = workspace::read(&format!("{folder}/package.json"))?;
+    let lock = workspace::read(&format!("{folder}/package-lock.json"))?;
+    cache::made(name, &cache::key(&format!("{manifest}{lock}")), |folder| {
         std::fs::write(folder.join("package.json"), &manifest)?;
         std::fs::write(folder.join("package-lock.json"), &lock)?;
         npm(folder, &["ci"])
-    })?;
-    Ok(Node { program, folder })
+    })
+}
+
+/// MCP Toolbox, a peer of the bench: the program that its package for this machine carries.
+pub(crate) fn toolbox() -> Result<PathBuf> {
+    need_npm()?;
+    let folder = node_packages("node-peers", "tests/peers")?;
+    let program = folder.join(format!("node_modules/@toolbox-sdk/server-{}/bin/toolbox", platform()?.trim()));
+    if !program.exists() {
+        bail!("there is no MCP Toolbox for this machine: {} is missing", program.display());
+    }
+    Ok(program)
 }
 
 /// The machine's own where it is new enough; otherwise the one that the package registry carries.
@@ -63,14 +76,24 @@ fn node_program() -> Result<PathBuf> {
     if major.is_some_and(|major| major >= NODE_MAJOR) {
         return Ok("node".into());
     }
-    let mut ask = Command::new("node");
-    let platform = command::output(ask.args(["-p", "process.platform + '-' + process.arch"]))?;
-    let package = format!("node-{}", platform.trim());
+    let package = format!("node-{}", platform()?.trim());
     let folder = cache::made("node", NODE, |folder| {
         std::fs::write(folder.join("package.json"), "{ \"private\": true }\n")?;
         npm(folder, &["install", &format!("{package}@{NODE}")])
     })?;
     Ok(folder.join("node_modules").join(package).join("bin/node"))
+}
+
+/// As the registry's packages name it, such as `linux-x64`.
+fn platform() -> Result<String> {
+    command::output(Command::new("node").args(["-p", "process.platform + '-' + process.arch"]))
+}
+
+fn need_npm() -> Result<()> {
+    if !command::works(Command::new("npm").arg("--version")) {
+        debian(&["nodejs", "npm"]).context("npm is missing")?;
+    }
+    Ok(())
 }
 
 fn npm(folder: &Path, words: &[&str]) -> Result<()> {
@@ -87,17 +110,30 @@ fn npm(folder: &Path, words: &[&str]) -> Result<()> {
 
 /// The Python of an environment with the packages of `tests/clients/requirements.txt`.
 pub(crate) fn python() -> Result<PathBuf> {
+    python_with("python-clients", &["tests/clients/requirements.txt"])
+}
+
+/// The same with what makes a Python server as quick as it can be, for the peers of the bench.
+pub(crate) fn python_peers() -> Result<PathBuf> {
+    python_with("python-peers", &["tests/clients/requirements.txt", "tests/peers/requirements.txt"])
+}
+
+fn python_with(name: &str, requirements: &[&str]) -> Result<PathBuf> {
     if !command::works(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
         debian(&["python3", "python3-venv"]).context("python3 with venv is missing")?;
     }
-    let requirements = workspace::root().join("tests/clients/requirements.txt");
-    let version = command::output(Command::new("python3").arg("--version"))?;
-    let key = cache::key(&(version + &workspace::read("tests/clients/requirements.txt")?));
-    let folder = cache::made("python-clients", &key, |folder| {
+    let mut contents = command::output(Command::new("python3").arg("--version"))?;
+    for file in requirements {
+        contents += &workspace::read(file)?;
+    }
+    let folder = cache::made(name, &cache::key(&contents), |folder| {
         command::run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
         let mut pip = Command::new(folder.join("bin/python"));
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"]);
-        command::run(pip.arg(&requirements))
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
+        for file in requirements {
+            pip.arg("-r").arg(workspace::root().join(file));
+        }
+        command::run(&mut pip)
     })?;
     Ok(folder.join("bin/python"))
 }

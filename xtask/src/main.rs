@@ -32,8 +32,9 @@ usage: cargo xtask COMMAND
   tidy                   the rules of this repository that no compiler checks
   schema                 write docs/reference/renkei.schema.json from the config types
   docs                   write docs/reference/*.md from the config types
-  bench [--short] [--binary PATH]
-                         start-up, memory, size and throughput; prints Markdown
+  bench [--short] [--no-peers] [--only MEMBER]… [--binary PATH]
+                         what Renkei costs beside bare drivers and servers, and beside its peers; prints Markdown
+                         members: start rest sqlite postgres mariadb list layers aggregate stdio sessions
 
 Caches: $RENKEI_CACHE, or ~/.cache/renkei. Builds go where Cargo puts them ($CARGO_TARGET_DIR).
 ";

@@ -4,21 +4,29 @@ use std::{
     collections::VecDeque,
     fmt,
     io::{BufRead, BufReader},
+    net::{TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+
+use crate::command;
 
 const START_LIMIT: Duration = Duration::from_secs(30);
+const END_LIMIT: Duration = Duration::from_secs(5);
+/// Between two looks at a server that says nothing.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// Lines of its log kept for the message when something fails.
 const LOG_LINES: usize = 40;
 
 pub(crate) struct Service {
     child: Child,
+    /// Whether it is asked to end, because it has processes of its own to end.
+    asked: bool,
     /// Where MCP is: `http://127.0.0.1:PORT/mcp`.
     pub(crate) url: String,
     log: Arc<Mutex<VecDeque<String>>>,
@@ -29,19 +37,57 @@ impl Service {
     pub(crate) fn start(binary: &Path, config: &Path, environment: &[(&str, &str)]) -> Result<Service> {
         let mut command = Command::new(binary);
         command.arg("serve").arg(config).args(["--listen", "127.0.0.1:0"]).envs(environment.iter().copied());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().with_context(|| format!("cannot start {}", binary.display()))?;
-        let stderr = child.stderr.take().context("the server has no standard error")?;
+        Service::announced(command)
+    }
 
-        let log = Arc::new(Mutex::new(VecDeque::new()));
+    /// The same without a line a call in its log.
+    pub(crate) fn start_quiet(binary: &Path, config: &Path) -> Result<Service> {
+        let mut command = Command::new(binary);
+        command.arg("serve").arg(config).args(["--listen", "127.0.0.1:0", "--log", "warn"]);
+        Service::announced(command)
+    }
+
+    /// A server that writes `listening on URL` to standard error.
+    pub(crate) fn announced(command: Command) -> Result<Service> {
         let (send, receive) = mpsc::channel();
+        let mut service = Service::spawn(command, move |line| {
+            if let Some((_, url)) = line.split_once("listening on ") {
+                // Nobody listens any more once the address is known.
+                let _ = send.send(url.split_whitespace().next().unwrap_or_default().to_owned());
+            }
+        })?;
+        match receive.recv_timeout(START_LIMIT) {
+            Ok(url) => service.url = url,
+            Err(_) => bail!("the server did not say where it listens:\n{}", service.log()),
+        }
+        Ok(service)
+    }
+
+    /// A server that was told its port and tells nothing: it is there when it takes connections.
+    pub(crate) fn silent(command: Command, port: u16, path: &str) -> Result<Service> {
+        let mut service = Service::spawn(command, |_| {})?;
+        service.asked = true;
+        service.url = format!("http://127.0.0.1:{port}{path}");
+        let deadline = Instant::now() + START_LIMIT;
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if service.child.try_wait()?.is_some() || Instant::now() > deadline {
+                bail!("the server does not answer:\n{}", service.log());
+            }
+            pause();
+        }
+        Ok(service)
+    }
+
+    fn spawn(mut command: Command, mut each: impl FnMut(&str) + Send + 'static) -> Result<Service> {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child =
+            command.spawn().with_context(|| format!("cannot start `{}`", command::line(&command)))?;
+        let stderr = child.stderr.take().context("the server has no standard error")?;
+        let log = Arc::new(Mutex::new(VecDeque::new()));
         let kept = log.clone();
         thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if let Some((_, url)) = line.split_once("listening on ") {
-                    // Nobody listens any more once the address is known.
-                    let _ = send.send(url.split_whitespace().next().unwrap_or_default().to_owned());
-                }
+                each(&line);
                 let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
                 if kept.len() == LOG_LINES {
                     kept.pop_front();
@@ -49,12 +95,22 @@ impl Service {
                 kept.push_back(line);
             }
         });
-        let mut service = Service { child, url: String::new(), log };
-        match receive.recv_timeout(START_LIMIT) {
-            Ok(url) => service.url = url,
-            Err(_) => anyhow::bail!("the server did not say where it listens:\n{}", service.log()),
+        Ok(Service { child, asked: false, url: String::new(), log })
+    }
+
+    /// Whether it ended when it was asked to.
+    fn end_when_asked(&mut self) -> bool {
+        let deadline = Instant::now() + END_LIMIT;
+        let mut kill = Command::new("kill");
+        let mut waits = command::works(kill.arg(self.child.id().to_string()));
+        while waits && Instant::now() < deadline {
+            match self.child.try_wait() {
+                Ok(None) => pause(),
+                Ok(Some(_)) => return true,
+                Err(_) => waits = false,
+            }
         }
-        Ok(service)
+        false
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -68,11 +124,23 @@ impl Service {
     }
 }
 
+/// A port that nobody has just now.
+pub(crate) fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a thread of a command-line tool, with nothing else to do")]
+fn pause() {
+    thread::sleep(LOOK_AGAIN);
+}
+
 impl Drop for Service {
     fn drop(&mut self) {
         // It may have ended by itself; either way it must not outlive us.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if !(self.asked && self.end_when_asked()) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
     }
 }
 

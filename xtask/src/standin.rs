@@ -107,6 +107,10 @@ fn serve(stream: TcpStream, hangs: &Hangs) -> Result<()> {
             ("GET", ["hang", id, "left"]) => (200, format!(r#"{{"left":{}}}"#, hangs.wait(id, true))),
             ("GET", ["items", "1"]) => (200, r#"{"id":1,"name":"lamp","price":12.5}"#.to_owned()),
             ("GET", ["items", id]) => (404, format!(r#"{{"error":"no item {id}"}}"#)),
+            ("GET", ["stock", id]) => {
+                let id: u32 = id.parse().unwrap_or_default();
+                (200, format!(r#"{{"id":{id},"name":"lamp-{id:04}","price":{id}.5}}"#))
+            }
             ("GET", ["slow", ms]) => {
                 let ms: u64 = ms.parse().unwrap_or_default();
                 take(Duration::from_millis(ms).min(WAIT_LIMIT));

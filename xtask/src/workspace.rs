@@ -82,6 +82,20 @@ pub(crate) fn build(profile: Profile) -> Result<PathBuf> {
     Ok(target_directory()?.join(folder).join("renkei"))
 }
 
+/// Builds what the bench measures beside. By itself: together with the binary, Cargo would give both the
+/// features of both.
+pub(crate) fn build_yardstick() -> Result<PathBuf> {
+    command::run(cargo().args([
+        "build",
+        "--locked",
+        "--quiet",
+        "--package",
+        "renkei-yardstick",
+        "--release",
+    ]))?;
+    Ok(target_directory()?.join("release/yardstick"))
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Profile {
     Debug,

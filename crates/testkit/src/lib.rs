@@ -3,5 +3,6 @@
 pub mod fault;
 pub mod mariadb;
 pub mod postgres;
+#[cfg(feature = "stores")]
 pub mod store;
 pub mod tls;

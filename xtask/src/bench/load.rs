@@ -10,144 +10,113 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 
-use super::median;
+use super::{
+    sample::Sample,
+    target::{Exchange, Target},
+};
 
-const REVISION: &str = "2026-07-28";
 const READ_LIMIT: Duration = Duration::from_secs(10);
 
-/// One request to repeat, and how to know a good answer.
-#[derive(Debug)]
-pub(super) struct Target {
-    address: SocketAddr,
-    request: Vec<u8>,
-    expected: &'static str,
-}
-
-impl Target {
-    pub(super) fn get(address: SocketAddr, path: &str, expected: &'static str) -> Target {
-        let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\naccept: application/json\r\n\r\n");
-        Target { address, request: request.into_bytes(), expected }
-    }
-
-    pub(super) fn tool(url: &str, name: &str, arguments: &str) -> Result<Target> {
-        let params = format!(r#""name":"{name}","arguments":{arguments},"#);
-        Target::mcp(url, "tools/call", &format!("mcp-name: {name}\r\n"), &params, "\"isError\":false")
-    }
-
-    pub(super) fn list(url: &str) -> Result<Target> {
-        Target::mcp(url, "tools/list", "", "", "\"tools\"")
-    }
-
-    fn mcp(url: &str, method: &str, headers: &str, params: &str, expected: &'static str) -> Result<Target> {
-        let rest = url.strip_prefix("http://").with_context(|| format!("not plain HTTP: {url}"))?;
-        let (host, path) = rest.split_once('/').with_context(|| format!("no path: {url}"))?;
-        let meta = format!(
-            r#""_meta":{{"io.modelcontextprotocol/protocolVersion":"{REVISION}","io.modelcontextprotocol/clientCapabilities":{{}}}}"#
-        );
-        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{{params}{meta}}}}}"#);
-        let request = format!(
-            "POST /{path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n\
-             accept: application/json, text/event-stream\r\nmcp-protocol-version: {REVISION}\r\n\
-             mcp-method: {method}\r\n{headers}content-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        Ok(Target { address: host.parse()?, request: request.into_bytes(), expected })
-    }
-}
-
-/// A connection that is kept.
+/// A connection that is kept, with the buffers of its answers.
 #[derive(Debug)]
 pub(super) struct Connection {
     writer: TcpStream,
     reader: BufReader<TcpStream>,
+    line: Vec<u8>,
+    body: Vec<u8>,
 }
 
 impl Connection {
-    pub(super) fn open(target: &Target) -> Result<Connection> {
-        let writer = TcpStream::connect(target.address)?;
+    pub(super) fn open(address: SocketAddr) -> Result<Connection> {
+        let writer = TcpStream::connect(address)?;
         writer.set_nodelay(true)?;
         writer.set_read_timeout(Some(READ_LIMIT))?;
         let reader = BufReader::new(writer.try_clone()?);
-        Ok(Connection { writer, reader })
+        Ok(Connection { writer, reader, line: Vec::new(), body: Vec::new() })
     }
 
     /// Sends the request and reads the whole answer; a wrong one is an error.
-    pub(super) fn exchange(&mut self, target: &Target) -> Result<String> {
-        self.writer.write_all(&target.request)?;
-        let body = self.read_body()?;
-        ensure!(body.contains(target.expected), "unexpected answer: {}", &body[..body.len().min(500)]);
-        Ok(body)
+    pub(super) fn exchange(&mut self, exchange: &Exchange) -> Result<&[u8]> {
+        self.send(exchange)?;
+        self.read_answer()?;
+        exchange.verify(&self.body)?;
+        Ok(&self.body)
     }
 
-    fn read_body(&mut self) -> Result<String> {
-        let status = self.read_line()?;
+    fn send(&mut self, exchange: &Exchange) -> Result<()> {
+        Ok(self.writer.write_all(&exchange.request)?)
+    }
+
+    /// The same, and gives the value of one header of the answer.
+    pub(super) fn exchange_for(&mut self, exchange: &Exchange, header: &str) -> Result<Option<String>> {
+        self.send(exchange)?;
+        let mut found = None;
+        self.read_answer_with(|name, value| {
+            if name.eq_ignore_ascii_case(header.as_bytes()) {
+                found = Some(String::from_utf8_lossy(value).into_owned());
+            }
+        })?;
+        exchange.verify(&self.body)?;
+        Ok(found)
+    }
+
+    fn read_answer(&mut self) -> Result<()> {
+        self.read_answer_with(|_, _| {})
+    }
+
+    fn read_answer_with(&mut self, mut each: impl FnMut(&[u8], &[u8])) -> Result<()> {
+        self.read_line()?;
+        let good = self.line.get(9..11) == Some(b"20");
+        let status = if good { String::new() } else { String::from_utf8_lossy(&self.line).into_owned() };
         let mut length = None;
         let mut chunked = false;
         loop {
-            let line = self.read_line()?.to_ascii_lowercase();
-            match line.split_once(':') {
-                Some(("content-length", value)) => length = Some(value.trim().parse::<usize>()?),
-                Some(("transfer-encoding", value)) => chunked = value.trim() == "chunked",
-                Some(_) => {}
-                None => break,
+            self.read_line()?;
+            let Some(colon) = self.line.iter().position(|byte| *byte == b':') else { break };
+            let (name, value) = (&self.line[..colon], self.line[colon + 1..].trim_ascii());
+            each(name, value);
+            if name.eq_ignore_ascii_case(b"content-length") {
+                length = Some(std::str::from_utf8(value)?.parse::<usize>()?);
+            } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+                chunked = value.eq_ignore_ascii_case(b"chunked");
             }
         }
-        let body = match length {
+        self.body.clear();
+        match length {
             _ if chunked => self.read_chunks()?,
             Some(length) => self.read_exactly(length)?,
             None => bail!("an answer without a length"),
-        };
-        let body = String::from_utf8(body)?;
-        ensure!(status.contains(" 200 "), "{status}: {body}");
-        Ok(body)
+        }
+        ensure!(good, "{status}: {}", String::from_utf8_lossy(&self.body));
+        Ok(())
     }
 
-    fn read_chunks(&mut self) -> Result<Vec<u8>> {
-        let mut body = Vec::new();
+    fn read_chunks(&mut self) -> Result<()> {
         loop {
-            let size = usize::from_str_radix(&self.read_line()?, 16)?;
-            body.extend(self.read_exactly(size)?);
+            self.read_line()?;
+            let size = usize::from_str_radix(std::str::from_utf8(&self.line)?, 16)?;
+            self.read_exactly(size)?;
             self.read_line()?;
             if size == 0 {
-                return Ok(body);
+                return Ok(());
             }
         }
     }
 
-    fn read_exactly(&mut self, length: usize) -> Result<Vec<u8>> {
-        let mut bytes = vec![0; length];
-        self.reader.read_exact(&mut bytes)?;
-        Ok(bytes)
+    /// Appends to the body.
+    fn read_exactly(&mut self, length: usize) -> Result<()> {
+        let before = self.body.len();
+        self.body.resize(before + length, 0);
+        Ok(self.reader.read_exact(&mut self.body[before..])?)
     }
 
-    fn read_line(&mut self) -> Result<String> {
-        let mut line = String::new();
-        ensure!(self.reader.read_line(&mut line)? > 0, "the connection was closed");
-        line.truncate(line.trim_end().len());
-        Ok(line)
-    }
-}
-
-/// What one round, or the median of several, showed.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Sample {
-    pub(super) per_second: f64,
-    pub(super) median: Duration,
-    pub(super) slowest_hundredth: Duration,
-}
-
-impl Sample {
-    /// Each figure's own median.
-    pub(super) fn median(samples: &[Sample]) -> Sample {
-        let durations =
-            |pick: fn(&Sample) -> Duration| median(&mut samples.iter().map(pick).collect::<Vec<_>>());
-        Sample {
-            per_second: median(&mut samples.iter().map(|sample| sample.per_second).collect::<Vec<_>>()),
-            median: durations(|sample| sample.median),
-            slowest_hundredth: durations(|sample| sample.slowest_hundredth),
-        }
+    fn read_line(&mut self) -> Result<()> {
+        self.line.clear();
+        ensure!(self.reader.read_until(b'\n', &mut self.line)? > 0, "the connection was closed");
+        self.line.truncate(self.line.trim_ascii_end().len());
+        Ok(())
     }
 }
 
@@ -155,13 +124,16 @@ impl Sample {
 pub(super) fn run(target: &Target, clients: usize, time: Duration) -> Result<Sample> {
     let start = Barrier::new(clients);
     let rounds: Vec<Result<Vec<Duration>>> = thread::scope(|scope| {
-        let client = || {
-            // Waits in any case: the others count on it.
-            let connection = Connection::open(target);
-            start.wait();
-            repeat(connection?, target, time)
+        let client = |number: usize| {
+            let start = &start;
+            move || {
+                // Waits in any case: the others count on it.
+                let connection = Connection::open(target.address);
+                start.wait();
+                repeat(connection?, target, number, time)
+            }
         };
-        let threads: Vec<_> = (0..clients).map(|_| scope.spawn(client)).collect();
+        let threads: Vec<_> = (0..clients).map(|number| scope.spawn(client(number))).collect();
         let join = |thread: thread::ScopedJoinHandle<'_, _>| match thread.join() {
             Ok(latencies) => latencies,
             Err(_) => Err(anyhow!("a client panicked")),
@@ -172,18 +144,23 @@ pub(super) fn run(target: &Target, clients: usize, time: Duration) -> Result<Sam
     for round in rounds {
         latencies.extend(round?);
     }
-    let per_second = latencies.len() as f64 / time.as_secs_f64();
-    let middle = median(&mut latencies);
-    let slowest_hundredth = latencies.get(latencies.len() * 99 / 100).copied().unwrap_or_default();
-    Ok(Sample { per_second, median: middle, slowest_hundredth })
+    Ok(Sample::of(latencies, time))
 }
 
-fn repeat(mut connection: Connection, target: &Target, time: Duration) -> Result<Vec<Duration>> {
+fn repeat(
+    mut connection: Connection,
+    target: &Target,
+    first: usize,
+    time: Duration,
+) -> Result<Vec<Duration>> {
     let mut latencies = Vec::new();
+    let mut turns = target.exchanges.iter().cycle().skip(first % target.exchanges.len().max(1));
     let mut now = Instant::now();
     let end = now + time;
-    while now < end {
-        connection.exchange(target)?;
+    while now < end
+        && let Some(exchange) = turns.next()
+    {
+        connection.exchange(exchange)?;
         let answered = Instant::now();
         latencies.push(answered - now);
         now = answered;
@@ -199,10 +176,15 @@ mod tests {
     #[test]
     fn the_driver_counts_good_answers_and_refuses_others() {
         let upstream = StandIn::start().unwrap();
-        let good = Target::get(upstream.address(), "/items/1", "\"lamp\"");
+        let mut good = Target::items(&upstream.url(), "/stock").unwrap();
         let sample = run(&good, 2, Duration::from_millis(20)).unwrap();
         assert!(sample.per_second > 0.0);
-        let bad = Target::get(upstream.address(), "/broken", "\"lamp\"");
-        assert!(run(&bad, 1, Duration::from_millis(20)).is_err());
+        // Answers that belong to other requests.
+        let request = good.exchanges[1].request.clone();
+        good.exchanges[0].request = request;
+        let error = run(&good, 1, Duration::from_millis(20)).unwrap_err();
+        assert!(error.to_string().contains("another answer"), "{error}");
+        assert!(Target::get(upstream.address(), "/broken", "warehouse").is_err());
+        assert!(Target::get(upstream.address(), "/stock/1", "lamp-0002").is_err());
     }
 }

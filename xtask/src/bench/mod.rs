@@ -1,19 +1,26 @@
-//! `cargo xtask bench`: start-up, memory, size, and what a tool call costs beside the call it makes.
+//! `cargo xtask bench`: what Renkei costs beside the same work done without it, and beside its peers.
 //!
-//! Ratios of one run, alternating, so that whatever else the machine does hits both sides alike.
+//! Ratios of one run, in turns, so that whatever else the machine does hits all sides alike.
 
+mod aims;
+mod compare;
+mod config;
 mod load;
+mod members;
+mod peers;
+mod processor;
+mod sample;
+mod sessions;
 mod start;
+mod stdio;
+mod target;
+mod yardstick;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs, path::PathBuf, process::Command, time::Duration};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail};
 
-use self::load::{Sample, Target};
+use self::{aims::Aims, config::Config, members::MEMBERS, yardstick::Yardstick};
 use crate::{
     command,
     service::Service,
@@ -26,20 +33,38 @@ pub(crate) struct Options {
     plan: &'static Plan,
     /// Another build, to compare with; ours is built otherwise.
     binary: Option<PathBuf>,
+    /// Whether to install and measure other people's servers.
+    peers: bool,
+    /// Names of members; all of them without one.
+    only: Vec<String>,
 }
 
 impl Options {
     pub(crate) fn parse(words: &[&str]) -> Result<Options> {
-        let mut options = Options { plan: &FULL, binary: None };
+        let mut options = Options { plan: &FULL, binary: None, peers: true, only: Vec::new() };
         let mut words = words.iter();
         while let Some(word) = words.next() {
             match (*word, words.len()) {
                 ("--short", _) => options.plan = &SHORT,
+                ("--no-peers", _) => options.peers = false,
                 ("--binary", 1..) => options.binary = words.next().map(PathBuf::from),
-                _ => bail!("expected `--short` or `--binary PATH`, got `{word}`"),
+                ("--only", 1..) => options.only.extend(words.next().map(|name| (*name).to_owned())),
+                _ => {
+                    bail!(
+                        "expected `--short`, `--no-peers`, `--only MEMBER` or `--binary PATH`, got `{word}`"
+                    )
+                }
             }
         }
-        Ok(options)
+        let known: Vec<&str> = MEMBERS.iter().map(|(name, ..)| *name).collect();
+        match options.only.iter().find(|name| !known.contains(&&***name)) {
+            Some(name) => bail!("there is no member `{name}`; there are {}", known.join(" ")),
+            None => Ok(options),
+        }
+    }
+
+    fn wants(&self, member: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|name| name == member)
     }
 }
 
@@ -49,129 +74,81 @@ struct Plan {
     starts: usize,
     rounds: usize,
     round: Duration,
+    sessions: usize,
 }
 
-const FULL: Plan = Plan { starts: 15, rounds: 7, round: Duration::from_secs(3) };
+const FULL: Plan = Plan { starts: 15, rounds: 5, round: Duration::from_secs(2), sessions: 500 };
 /// Enough to see that it works, and the order of magnitude.
-const SHORT: Plan = Plan { starts: 3, rounds: 3, round: Duration::from_secs(1) };
+const SHORT: Plan = Plan { starts: 3, rounds: 3, round: Duration::from_millis(300), sessions: 200 };
 
-const TOOL_COUNTS: &[usize] = &[10, 500];
-const CLIENTS: &[usize] = &[1, 16];
-/// The slowest branch of the aggregate.
-const SLOWEST_MS: u64 = 50;
+const CLIENTS: [usize; 3] = [1, 16, 64];
+
+/// What the members share.
+struct Bench {
+    plan: &'static Plan,
+    binary: PathBuf,
+    upstream: StandIn,
+    /// For configs and the SQLite file.
+    folder: PathBuf,
+    peers: bool,
+    aims: Aims,
+    /// Built when the first member needs it.
+    built: Option<PathBuf>,
+}
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let plan = options.plan;
     let binary = match &options.binary {
-        Some(binary) => binary.clone(),
+        // A server is started in the folder of its config.
+        Some(binary) => fs::canonicalize(binary)?,
         None => workspace::build(Profile::Release)?,
     };
-    let upstream = StandIn::start()?;
     let folder = workspace::target_directory()?.join("xtask-bench");
     fs::create_dir_all(&folder)?;
-
+    let mut bench = Bench {
+        plan: options.plan,
+        binary,
+        upstream: StandIn::start()?,
+        folder,
+        peers: options.peers,
+        aims: Aims::default(),
+        built: None,
+    };
     println!("{}\n", machine());
-    println!("| what | figure |");
-    println!("|---|---|");
-    let size = fs::metadata(&binary).context("the binary was not built")?.len();
-    println!("| binary, release, stripped | {:.1} MiB |", mebibytes(size));
-    for &tools in TOOL_COUNTS {
-        let config = folder.join(format!("{tools}-tools.yaml"));
-        fs::write(&config, config_with(tools, &upstream.url()))?;
-        let measured = start::measure(&binary, &config, tools, plan.starts)?;
-        println!("| start to first `tools/list`, {tools} tools | {:.0} ms |", milliseconds(measured.start));
-        if let Some(bytes) = measured.resident {
-            println!("| memory after it (resident), {tools} tools | {:.1} MiB |", mebibytes(bytes));
-        }
-        let list = measured.list;
-        println!("| `tools/list`, {tools} tools, one client | {:.2} ms |", milliseconds(list));
+    for (_, title, measure) in MEMBERS.iter().filter(|(name, ..)| options.wants(name)) {
+        println!("## {title}\n");
+        measure(&mut bench)?;
     }
-    println!();
-    calls(plan, &binary, &folder.join(format!("{}-tools.yaml", TOOL_COUNTS[0])), &upstream)?;
-    println!();
-    let config = folder.join("aggregate.yaml");
-    fs::write(&config, config_with_aggregate(&upstream.url()))?;
-    aggregates(plan, &binary, &config, &upstream)
-}
-
-/// One REST call, direct and through a tool, side by side.
-fn calls(plan: &Plan, binary: &Path, config: &Path, upstream: &StandIn) -> Result<()> {
-    let service = Service::start(binary, config, &[])?;
-    let direct = Target::get(upstream.address(), "/items/1", "\"lamp\"");
-    let through = Target::tool(&service.url, "get_item_0", r#"{"id":1}"#)?;
-    compare(plan, ("direct", &direct), ("through a tool", &through))
-}
-
-/// An aggregate of eight branches on a slow backend, beside the slowest of them.
-fn aggregates(plan: &Plan, binary: &Path, config: &Path, upstream: &StandIn) -> Result<()> {
-    let service = Service::start(binary, config, &[])?;
-    let slowest = Target::get(upstream.address(), &format!("/slow/{SLOWEST_MS}"), "\"ms\"");
-    let through = Target::tool(&service.url, "all", "{}")?;
-    compare(plan, ("slowest, direct", &slowest), ("aggregate of 8", &through))
-}
-
-/// Two targets in turns.
-fn compare(plan: &Plan, direct: (&str, &Target), through: (&str, &Target)) -> Result<()> {
-    let ((direct_name, direct), (through_name, through)) = (direct, through);
-    println!("| clients | side | calls/s | median | 99 % |");
-    println!("|---|---|---|---|---|");
-    for &clients in CLIENTS {
-        // Connections, pools and caches are filled before it counts.
-        load::run(direct, clients, plan.round / 2)?;
-        load::run(through, clients, plan.round / 2)?;
-        let mut samples = [Vec::new(), Vec::new()];
-        for _ in 0..plan.rounds {
-            samples[0].push(load::run(direct, clients, plan.round)?);
-            samples[1].push(load::run(through, clients, plan.round)?);
-        }
-        let [one, other] = samples.map(|samples| Sample::median(&samples));
-        ensure!(one.per_second > 0.0, "the stand-in answered nothing");
-        for (side, sample) in [(direct_name, &one), (through_name, &other)] {
-            println!(
-                "| {clients} | {side} | {:.0} | {:.2} ms | {:.2} ms |",
-                sample.per_second,
-                milliseconds(sample.median),
-                milliseconds(sample.slowest_hundredth)
-            );
-        }
-        println!(
-            "| {clients} | ratio | {:.2} | {:.1}× | {:.1}× |",
-            other.per_second / one.per_second,
-            other.median.as_secs_f64() / one.median.as_secs_f64(),
-            other.slowest_hundredth.as_secs_f64() / one.slowest_hundredth.as_secs_f64()
-        );
-    }
+    bench.aims.print();
     Ok(())
 }
 
-/// Tools as people write them: an argument with a schema, a call with a template, a shaped result.
-fn config_with(tools: usize, upstream: &str) -> String {
-    let mut text = format!(
-        "server: {{ name: bench }}\nsystems:\n  upstream:\n    http: {{ base_url: '{upstream}', private: true }}\ntools:\n"
-    );
-    for number in 0..tools {
-        text.push_str(&format!(
-            "  get_item_{number}:\n    description: One item, by its id, with name and price; the variant {number}.\n    \
-             input: {{ id: {{ type: integer, minimum: 1, description: The item's number }} }}\n    \
-             call: {{ upstream: 'GET /items/${{.id}}' }}\n    \
-             output: {{ id: '${{$result.id}}', name: '${{$result.name}}', cents: '${{$result.price * 100}}' }}\n"
-        ));
+impl Bench {
+    fn write(&self, name: &str, config: &Config) -> Result<PathBuf> {
+        let path = self.folder.join(name);
+        fs::write(&path, config.text())?;
+        Ok(path)
     }
-    text
-}
 
-/// Eight branches that take up to [`SLOWEST_MS`]; the last two wait for others, within that time.
-fn config_with_aggregate(upstream: &str) -> String {
-    let mut text = format!(
-        "server: {{ name: bench }}\nsystems:\n  upstream:\n    http: {{ base_url: '{upstream}', private: true }}\ntools:\n  \
-         all:\n    description: Everything at once.\n    aggregate:\n"
-    );
-    for (name, ms) in [("a", SLOWEST_MS), ("b", 40), ("c", 30), ("d", 30), ("e", 20), ("f", 10)] {
-        text.push_str(&format!("      {name}: {{ call: {{ upstream: GET /slow/{ms} }} }}\n"));
+    /// Renkei with that config. It logs no line a call: no other side does.
+    fn serve(&self, name: &str, config: &Config) -> Result<Service> {
+        let path = self.write(name, config)?;
+        Service::start_quiet(&self.binary, &path)
     }
-    text.push_str("      g: { call: { upstream: 'GET /slow/${$e.ms}' } }\n");
-    text.push_str("      h: { call: { upstream: 'GET /slow/${$f.ms}' } }\n");
-    text
+
+    fn yardstick(&mut self) -> Result<Yardstick> {
+        let program = match &self.built {
+            Some(program) => program.clone(),
+            None => self.built.insert(workspace::build_yardstick()?).clone(),
+        };
+        Ok(Yardstick(program))
+    }
+
+    /// A SQLite file with the table `items`.
+    fn sqlite(&mut self) -> Result<PathBuf> {
+        let file = self.folder.join("items.db");
+        self.yardstick()?.sqlite(&file)?;
+        Ok(file)
+    }
 }
 
 /// What it ran on: figures without it mean nothing.
@@ -179,15 +156,17 @@ fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let commit = command::output(std::process::Command::new("git").current_dir(workspace::root()).args([
+    let commit = command::output(Command::new("git").current_dir(workspace::root()).args([
         "rev-parse",
         "--short",
         "HEAD",
     ]));
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     format!(
-        "Commit {}, {cores} cores ({}), client, backend and Renkei on one machine.",
+        "Commit {}, {cores} cores ({}), clients, backend and servers on one machine; its load before the run: {}.",
         commit.as_deref().unwrap_or("unknown").trim(),
-        model.map_or("unknown", |(_, model)| model)
+        model.map_or("unknown", |(_, model)| model),
+        load.split(' ').next().filter(|load| !load.is_empty()).unwrap_or("unknown")
     )
 }
 
@@ -197,10 +176,4 @@ fn mebibytes(bytes: u64) -> f64 {
 
 fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
-}
-
-/// The middle one; of nothing, zero.
-fn median<T: Copy + PartialOrd + Default>(values: &mut [T]) -> T {
-    values.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
-    values.get(values.len() / 2).copied().unwrap_or_default()
 }
