@@ -128,6 +128,10 @@ fn config(url: &str, tools: &str) -> String {
 }
 
 fn engine(config: &str) -> Engine {
+    engine_with(config, engine::Options::default())
+}
+
+fn engine_with(config: &str, options: engine::Options) -> Engine {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("renkei.yaml");
     std::fs::write(&path, config).unwrap();
@@ -139,7 +143,7 @@ fn engine(config: &str) -> Engine {
     let plan = renkei_config::load(&[path], &kinds, &Options::default()).unwrap_or_else(|report| {
         panic!("{}", report.render(renkei_config::Style::detect()));
     });
-    let engine = Engine::new(plan.plan.systems, plan.plan.tools, engine::Options::default()).unwrap();
+    let engine = Engine::new(plan.plan.systems, plan.plan.tools, options).unwrap();
     engine.start();
     engine
 }
@@ -194,12 +198,13 @@ proptest! {
     /// Wherever the limits cut: calls that go on with the cursor give each item once, in order, and come to an end.
     #[test]
     fn calls_that_go_on_give_each_item_once(
-        length in 0usize..40, size in 1usize..10, max_items in 1usize..25, max_pages in 1usize..5
+        length in 0usize..40, size in 1usize..10, max_items in 1usize..25, max_pages in 1usize..5, result_bytes in 20usize..80
     ) {
         runtime().block_on(async {
             let server = lists().await;
             let limits = format!("max_items: {max_items}, max_pages: {max_pages}");
-            let engine = engine(&config(&server.url(), &every_way(size, &limits)));
+            let options = engine::Options { result_bytes, ..engine::Options::default() };
+            let engine = engine_with(&config(&server.url(), &every_way(size, &limits)), options);
             let whole: Vec<i64> = (0..length as i64).collect();
             for (tool, _) in WAYS {
                 let (mut all, mut calls) = (Vec::new(), 0);

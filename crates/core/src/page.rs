@@ -33,8 +33,8 @@ pub struct Page {
     pub bytes: u64,
 }
 
-/// Where a list goes on.
-#[derive(Clone, Debug, PartialEq)]
+/// Where a list goes on; at its beginning by default.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Position {
     /// The first page without it.
     pub page: Option<Cursor>,

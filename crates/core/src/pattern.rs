@@ -159,8 +159,9 @@ pub trait Pattern: Send + Sync + fmt::Debug {
     /// Runs it. Dropping the future ends the run and frees what it held.
     async fn run(&self, cx: &RunContext, input: Value) -> Result<Outcome>;
 
-    /// Runs it from where an earlier run with the same input stopped, as its [`Outcome::next`] said.
-    async fn resume(&self, _: &RunContext, _: Value, _: Position) -> Result<Outcome> {
+    /// Runs it from where an earlier run with the same input stopped, as its [`Outcome::next`] said. It stops, too,
+    /// before the list has more than `room` bytes of JSON, but never without an item: the rest is for a later run.
+    async fn resume(&self, _: &RunContext, _: Value, _from: Position, _room: usize) -> Result<Outcome> {
         Err(Error::internal("go on with a list: this action has none"))
     }
 }

@@ -8,7 +8,10 @@ use renkei_core::{
 };
 use tokio::time::Instant;
 
-use crate::fake::{Bench, Reports, Tool, context, value};
+use crate::{
+    engine::{Keep, Options},
+    fake::{Bench, Reports, Tool, context, value},
+};
 
 /// A tool whose pages are its argument `pages`.
 fn bench(limits: &str) -> Bench {
@@ -106,6 +109,31 @@ async fn each_limit_ends_it_with_a_notice_and_a_cursor() {
         let result = call(limits, THREE).await;
         assert_eq!((told(&result), next(&result)), (vec![], None), "{limits}");
     }
+}
+
+/// A result has room for so much: the list ends before, so that the cursor goes on where the model stopped reading.
+#[tokio::test(start_paused = true)]
+async fn a_list_ends_where_the_result_is_full() {
+    let pages = r#"[{ "items": ["aaaa", "bbbb", "cccc"], "next": 1 }, { "items": ["dddddddddddddddddddddddddddd", "e"] }]"#;
+    let call = r#"{ "crm": { "do": "pages", "value": "${.pages}", "pages": {} } }"#;
+    let options =
+        Options { result_bytes: 16, keep: Keep { total_bytes: 0, ..Keep::default() }, ..Options::default() };
+    let bench = Bench::with(Tool::of(call), options, Duration::ZERO, 0);
+    let first = call_on(&bench, pages, None).await;
+    assert_eq!(items(&first), r#"["aaaa","bbbb"]"#);
+    assert_eq!(
+        told(&first),
+        ["The list goes on: 2 items are here, the most for one call (`server.limits.result_bytes`)."]
+    );
+    let second = call_on(&bench, pages, next(&first)).await;
+    assert_eq!(items(&second), r#"["cccc"]"#);
+    // One that is too large by itself is the result's own matter.
+    let third = call_on(&bench, pages, next(&second)).await;
+    assert!(
+        items(&third).starts_with("invalid: the result has 32 bytes, and at most 16 bytes can be given"),
+        "{}",
+        items(&third)
+    );
 }
 
 #[tokio::test(start_paused = true)]

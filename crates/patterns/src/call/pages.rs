@@ -23,6 +23,7 @@ impl CallAction {
         input: Value,
         paging: Paging,
         from: Position,
+        room: usize,
     ) -> Result<Outcome> {
         let scope = cx.scope(STEP, input);
         let request = self.request(cx, &scope)?;
@@ -31,7 +32,7 @@ impl CallAction {
         stages.called(system);
         let left = cx.call.deadline.saturating_duration_since(Instant::now());
         let later = cx.within(left.mul_f64(1.0 - KEPT));
-        let mut list = List::new(paging, from);
+        let mut list = List::new(paging, from, room);
         let end = loop {
             let number = list.pages + 1;
             let cx = if number == 1 { cx } else { &later };
@@ -115,6 +116,9 @@ struct List {
     notices: Vec<String>,
     total: Option<u64>,
     bytes: u64,
+    /// How much JSON the items are, and may be.
+    json: usize,
+    room: usize,
     pages: usize,
     /// Where it goes on.
     at: Position,
@@ -124,15 +128,18 @@ struct List {
 }
 
 impl List {
-    fn new(paging: Paging, from: Position) -> Self {
+    fn new(paging: Paging, from: Position, room: usize) -> Self {
         List {
             paging,
-            from_start: from.page.is_none() && from.skip == 0,
+            from_start: from == Position::default(),
             items: Vec::new(),
             meta: Value::object(),
             notices: Vec::new(),
             total: None,
             bytes: 0,
+            // Of the brackets; each item has a comma.
+            json: 1,
+            room,
             pages: 0,
             asked: vec![from.page.clone()],
             at: from,
@@ -156,12 +163,8 @@ impl List {
                 self.notices.push(notice);
             }
         }
-        let room = self.paging.max_items - self.items.len();
-        let fresh = page.items.iter().skip(self.at.skip);
-        self.items.extend(fresh.clone().take(room).cloned());
-        if fresh.count() > room {
-            self.at.skip += room;
-            return Ok(Some(End::Limit { name: "max_items", certain: true }));
+        if let Some(name) = self.add(page.items.get(self.at.skip..).unwrap_or_default()) {
+            return Ok(Some(End::Limit { name, certain: true }));
         }
         let Some(next) = page.next else { return Ok(Some(End::Whole)) };
         if self.asked.iter().flatten().any(|asked| *asked == next) {
@@ -188,6 +191,24 @@ impl List {
             list if list.pages >= list.paging.max_pages => limit("max_pages"),
             _ => Ok(None),
         }
+    }
+
+    /// Adds items; the name of the limit if not all of them.
+    fn add(&mut self, items: &[Value]) -> Option<&'static str> {
+        for item in items {
+            if self.items.len() >= self.paging.max_items {
+                return Some("max_items");
+            }
+            // Nobody who has no room for it asks.
+            let json = if self.room == usize::MAX { 0 } else { item.to_json().len() + 1 };
+            if self.json.saturating_add(json) > self.room && !self.items.is_empty() {
+                return Some("server.limits.result_bytes");
+            }
+            self.json = self.json.saturating_add(json);
+            self.items.push(item.clone());
+            self.at.skip += 1;
+        }
+        None
     }
 
     fn outcome(mut self, end: End) -> Result<Outcome> {

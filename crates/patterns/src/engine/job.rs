@@ -95,24 +95,27 @@ impl Engine {
         action: &dyn Pattern,
         input: Value,
     ) -> Result<Outcome> {
-        self.act_from(job, cx, action, input, None).await
+        self.finish(job, cx, action.run(cx, input)).await
     }
 
-    /// The same, from where an earlier run stopped.
-    pub(super) async fn act_from(
+    /// The same with a list that is read from a position on, as far as a result has room.
+    pub(super) async fn go_on(
         &self,
         job: &Job<'_>,
         cx: &RunContext,
         action: &dyn Pattern,
         input: Value,
-        from: Option<Position>,
+        from: Position,
     ) -> Result<Outcome> {
-        let run = async {
-            match from {
-                Some(from) => action.resume(cx, input, from).await,
-                None => action.run(cx, input).await,
-            }
-        };
+        self.finish(job, cx, action.resume(cx, input, from, self.options.result_bytes)).await
+    }
+
+    async fn finish(
+        &self,
+        job: &Job<'_>,
+        cx: &RunContext,
+        run: impl Future<Output = Result<Outcome>>,
+    ) -> Result<Outcome> {
         // The run goes first: what ends inside by itself knows better what happened.
         tokio::select! {
             biased;

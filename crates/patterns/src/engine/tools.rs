@@ -181,7 +181,7 @@ impl Engine {
         let input = tool.input.check(&tool.plan.name, arguments)?;
         let cx = self.context(job, cx, progress);
         let (input, outcome, next) = match tool.plan.action.resumes() {
-            true => self.go_on(tool, job, &cx, input).await?,
+            true => self.page(tool, job, &cx, input).await?,
             false => {
                 let outcome = self.act(job, &cx, &*tool.plan.action, input.clone()).await?;
                 (input, outcome, None)
@@ -196,7 +196,7 @@ impl Engine {
 
     /// Runs an action that gives a list, from where the cursor among the arguments says. Gives the arguments without it,
     /// and the next one.
-    async fn go_on(
+    async fn page(
         &self,
         tool: &Tool,
         job: &Job<'_>,
@@ -206,8 +206,8 @@ impl Engine {
         let plan = &tool.plan;
         let (arguments, cursor) = cursor::taken_from(arguments);
         let owner = Owner { tool: &plan.name, caller: &cx.call.principal, arguments: &arguments };
-        let from = cursor.map(|cursor| self.cursors.open(owner, &cursor)).transpose()?;
-        let mut outcome = self.act_from(job, cx, &*plan.action, arguments.clone(), from).await?;
+        let from = cursor.map(|cursor| self.cursors.open(owner, &cursor)).transpose()?.unwrap_or_default();
+        let mut outcome = self.go_on(job, cx, &*plan.action, arguments.clone(), from).await?;
         let mut next = None;
         if let Some(position) = &outcome.next {
             next = self.cursors.seal(owner, position);

@@ -20,19 +20,19 @@ pub(super) struct PagesConfig {
     pub(super) cursor: Option<SpotConfig>,
     /// Where the cursor of the next page stands, such as `${$result.paging.next}`. Absent, null, false or empty: there
     /// is no further page.
-    pub(super) next: Option<Node>,
+    pub(super) next: Option<OnReply>,
     /// The header `Link` leads to the next page (RFC 8288): by which relation, usually `next`.
     pub(super) link: Option<Spanned<String>>,
     /// Where the URL of the next page stands, such as `${$result.links.next}`; it may be relative. Absent, null, false
     /// or empty: there is no further page.
-    pub(super) next_url: Option<Node>,
+    pub(super) next_url: Option<OnReply>,
     /// Where the items stand, such as `${$result.data}`. Without it, the reply itself is the list.
-    pub(super) items: Option<Node>,
+    pub(super) items: Option<OnReply>,
     /// Whether a further page follows, such as `${$result.has_more}`: null and false end the list.
-    pub(super) more: Option<Node>,
+    pub(super) more: Option<OnReply>,
     /// How many items the whole list has, such as `${$result.total}` or `${$result_meta.headers["x-total-count"]}`. It
     /// ends the list, and is told.
-    pub(super) total: Option<Node>,
+    pub(super) total: Option<OnReply>,
     /// The number of the first page (1 unless set), the first offset (0), or the cursor that asks for the first page,
     /// such as `*` (none).
     pub(super) first: Option<Spanned<Value>>,
@@ -80,6 +80,20 @@ impl FromNode for SpotConfig {
 
     fn schema(defs: &mut Definitions) -> Schema {
         Value::from([("oneOf", vec![String::schema(defs), SpotWord::schema(defs)])])
+    }
+}
+
+/// A template on the reply; read by `Reader::template`, which knows what is in reach.
+#[derive(Debug)]
+pub(super) struct OnReply(pub(super) Node);
+
+impl FromNode for OnReply {
+    fn from_node(node: &Node, _: &mut Diagnostics) -> Option<Self> {
+        Some(OnReply(node.clone()))
+    }
+
+    fn schema(defs: &mut Definitions) -> Schema {
+        String::schema(defs)
     }
 }
 

@@ -9,7 +9,7 @@ use renkei_core::{
 
 use super::{
     Pages, Size, Spot, Way,
-    config::{PagesConfig, PagesWord, SizeWord, SpotConfig, SpotWord},
+    config::{OnReply, PagesConfig, PagesWord, SizeWord, SpotConfig, SpotWord},
 };
 use crate::http::{body::Body, config::Config, headers::Header, prepare::ReadAs, target::Target, wire};
 
@@ -92,8 +92,8 @@ impl Reader<'_, '_> {
     }
 
     /// A template on the reply.
-    fn template(&mut self, key: &str, found: Option<&Node>) -> Option<Tree> {
-        let found = found?;
+    fn template(&mut self, key: &str, found: Option<&OnReply>) -> Option<Tree> {
+        let OnReply(found) = found?;
         let example = match found.as_str() {
             Some(text)
                 if !text.is_empty()
