@@ -5,12 +5,14 @@
 
 use std::{
     collections::BTreeMap,
+    io::Write as _,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
+use flate2::{Compression, write::GzEncoder};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -30,6 +32,8 @@ pub enum Answer {
     Reply { status: u16, headers: Vec<(String, String)>, body: Bytes },
     /// These bytes as they are, then the connection is closed: broken heads, bodies cut short.
     Raw(Bytes),
+    /// These bytes as they are; the connection stays open for the next request.
+    Keep(Bytes),
     /// Nothing, until the client goes away.
     Hang,
     /// Status, headers and `sent` of a body of `length` bytes, then nothing until the client goes away.
@@ -42,6 +46,12 @@ pub enum Answer {
     Trickle { content_type: String, pieces: Vec<Bytes> },
     /// A chunked body of `length` bytes of `x`, or as much as the client takes.
     Large { length: usize },
+    /// To `CONNECT`: a tunnel to another server, as a proxy makes it.
+    Tunnel { to: SocketAddr },
+    /// A head that has no end: one header after the other, as long as the client takes them.
+    EndlessHead,
+    /// A body that has no end, a byte at a time.
+    EndlessBody,
 }
 
 impl Answer {
@@ -67,6 +77,21 @@ impl Answer {
 
     pub fn redirect(status: u16, location: &str) -> Self {
         Self::status(status).with("location", location)
+    }
+
+    /// `200` with a text of the type JSON, compressed with gzip.
+    pub fn gzip(text: &[u8]) -> Self {
+        Self::gzip_of(text, 1)
+    }
+
+    /// The same with the text `times` times. Never holds it unpacked.
+    pub fn gzip_of(text: &[u8], times: usize) -> Self {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        for _ in 0..times {
+            encoder.write_all(text).expect("memory takes all");
+        }
+        let packed = encoder.finish().expect("memory takes all");
+        Self::body(200, "application/json", packed).with("content-encoding", "gzip")
     }
 
     /// Adds a header to a whole answer.
@@ -299,6 +324,13 @@ async fn act(stream: &mut TcpStream, answer: Answer, head_only: bool) -> Next {
             let _ = stream.shutdown().await;
             Next::Close
         }
+        Answer::Keep(bytes) => {
+            if stream.write_all(&bytes).await.is_err() {
+                Next::Abandoned
+            } else {
+                Next::Serve
+            }
+        }
         Answer::Hang => {
             until_gone(stream).await;
             Next::Abandoned
@@ -324,7 +356,29 @@ async fn act(stream: &mut TcpStream, answer: Answer, head_only: bool) -> Next {
             Next::Serve
         }
         Answer::Large { length } => large(stream, length).await,
+        Answer::Tunnel { to } => {
+            if let Ok(mut other) = TcpStream::connect(to).await
+                && stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.is_ok()
+            {
+                let _ = tokio::io::copy_bidirectional(stream, &mut other).await;
+            }
+            Next::Close
+        }
+        Answer::EndlessHead => endless(stream, "HTTP/1.1 200 OK\r\n", "x-flood: more and more\r\n").await,
+        Answer::EndlessBody => {
+            endless(stream, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "1\r\nx\r\n").await
+        }
     }
+}
+
+/// `start`, then `piece` for ever, each a write of its own.
+async fn endless(stream: &mut TcpStream, start: &str, piece: &str) -> Next {
+    let mut next = start;
+    while stream.write_all(next.as_bytes()).await.is_ok() {
+        tokio::task::yield_now().await;
+        next = piece;
+    }
+    Next::Abandoned
 }
 
 async fn large(stream: &mut TcpStream, length: usize) -> Next {

@@ -117,11 +117,13 @@ impl Answer for HttpAnswer {
         let plan = Plan::of(request)?;
         let path = plan.target.path(&plan.slots, &request.params)?;
         let system = &request.op.system;
-        let place = Place { request, host: system, secrets: &[], connect_timeout: Duration::ZERO };
+        let place =
+            Place { request, host: system, secrets: &[], connect_timeout: Duration::ZERO, proxy: None };
         let Self { status, headers, body } = self;
         if !(status.is_success() || *status == StatusCode::NOT_MODIFIED) {
             let words = String::from_utf8_lossy(body);
-            return Err(place.status(*status, headers, &words, plan.errors.get(status.as_u16())));
+            let error = place.status(*status, headers, &words, plan.errors.get(status.as_u16()));
+            return Err(plan.explained(error));
         }
         let (value, notices) = reply::decode(body.clone(), *status, headers, plan.read_as, &place)?;
         let meta = match Url::parse(&format!("http://{}{path}", system.replace('_', "-"))) {

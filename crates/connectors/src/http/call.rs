@@ -5,17 +5,21 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use renkei_core::{Call, CallContext, Error, Reply, Request, Result};
+use renkei_core::{Call, CallContext, Effect, Error, Reply, Request, Result, Value};
 use url::Url;
 
 use super::{
     client::SentBody,
-    config::{Config, Credentials},
+    config::Config,
+    credentials::Credentials,
     error::Place,
     guard, mask,
     pages::{Seen, Turn},
     prepare::Plan,
-    redirect, reply, wire,
+    proxy::{self, ProxyUrl},
+    redirect, reply,
+    token::{Token, Tokens},
+    wire,
 };
 
 /// The longest URL that is sent; HTTP libraries hold no longer one.
@@ -26,6 +30,8 @@ const MAX_URL: usize = 65_000;
 pub(super) struct HttpCall {
     pub(super) config: Arc<Config>,
     pub(super) client: reqwest::Client,
+    /// With `auth: { oauth2: … }`.
+    pub(super) tokens: Option<Tokens>,
     pub(super) connect_timeout: Duration,
 }
 
@@ -44,8 +50,11 @@ pub(super) struct Outgoing {
 impl Call for HttpCall {
     async fn call(&self, cx: &CallContext, request: &Request) -> Result<Reply> {
         let plan = Plan::of(request)?;
-        let credentials = self.config.credentials(&request.op.system, &request.vars)?;
-        let first = self.outgoing(cx, request, plan, &credentials)?;
+        let mut credentials = self.config.credentials(&request.op.system, &request.vars)?;
+        credentials.headers.extend(key_header(plan, request)?);
+        let mut first = self.outgoing(cx, request, plan, &credentials)?;
+        let mut token = self.authorize(&mut first, &mut credentials).await?;
+        let mut renewed = false;
         let secret_parameter = credentials.query.as_ref().map(|(name, _)| name.clone());
         let mut hop = first.clone();
         let mut left = self.config.redirects;
@@ -56,6 +65,7 @@ impl Call for HttpCall {
                 host: url.host_str().unwrap_or_default(),
                 secrets: &credentials.secrets,
                 connect_timeout: self.connect_timeout,
+                proxy: self.config.proxy.as_ref().map(ProxyUrl::host),
             };
             guard::check_host(&hop.url, self.config.private).map_err(|refused| place.refused(&refused))?;
             let mut response = self.send(cx, &hop, &place).await?;
@@ -71,12 +81,22 @@ impl Call for HttpCall {
                 }
                 left -= 1;
                 hop = redirect::next(&first, hop, status, &location, plan, &credentials)
+                    .and_then(|next| self.checked(next))
                     .map_err(|why| place.redirect(status, &location, &why))?;
+                continue;
+            }
+            if status == StatusCode::UNAUTHORIZED
+                && let Some(used) = token.as_ref().filter(|_| hop.at_home && !renewed)
+                && self.may_renew(used, request, &headers)
+            {
+                renewed = true;
+                token = self.authorize(&mut hop, &mut credentials).await?;
                 continue;
             }
             if !(status.is_success() || status == StatusCode::NOT_MODIFIED) {
                 let body = reply::error_body(&mut response).await;
-                return Err(place.status(status, &headers, &body, plan.errors.get(status.as_u16())));
+                let error = place.status(status, &headers, &body, plan.errors.get(status.as_u16()));
+                return Err(plan.explained(error));
             }
             let limit = plan.max_body.unwrap_or(self.config.max_body);
             let body = reply::body(response, limit, &place).await?;
@@ -98,6 +118,39 @@ impl Call for HttpCall {
 }
 
 impl HttpCall {
+    /// Puts a token into a request, where the system wants one.
+    async fn authorize(&self, out: &mut Outgoing, credentials: &mut Credentials) -> Result<Option<Token>> {
+        let Some(tokens) = &self.tokens else { return Ok(None) };
+        let token = tokens.get().await?;
+        out.headers.insert(header::AUTHORIZATION, token.header.clone());
+        credentials.hide(token.secret.clone());
+        Ok(Some(token))
+    }
+
+    /// Whether a request that was answered 401 goes out once more with another token. That is the second half of
+    /// one exchange, not a retry: 401 says that the request was not applied (RFC 9110, section 15.5.2). A write that
+    /// would happen twice if a server got that wrong goes only if the server names the token as the
+    /// reason (RFC 6750, section 3.1): then it cannot have looked at the rest.
+    fn may_renew(&self, used: &Token, request: &Request, headers: &HeaderMap) -> bool {
+        let by_token = || {
+            let mut challenges = headers.get_all(header::WWW_AUTHENTICATE).iter();
+            challenges.any(|value| value.to_str().is_ok_and(|text| text.contains("invalid_token")))
+        };
+        let tokens = self.tokens.as_ref();
+        (request.effect != Effect::Write || by_token()) && tokens.is_some_and(|tokens| tokens.refuse(used))
+    }
+
+    /// Refuses a redirect whose host the guard could not see.
+    fn checked(&self, next: Outgoing) -> Result<Outgoing, String> {
+        let config = &self.config;
+        if config.proxy.is_some() && !config.private && proxy::hides(&config.base_url, &next.url) {
+            return Err(
+                "another host: behind the proxy nobody could tell whether it is a public one, so it is not followed; set `private: true` if that is meant".into(),
+            );
+        }
+        Ok(next)
+    }
+
     /// Puts the request together. Whatever is wrong with a value is found here, before anything is sent.
     fn outgoing(
         &self,
@@ -195,14 +248,22 @@ pub(super) fn op_headers(
 ) -> Result<Vec<(HeaderName, HeaderValue)>> {
     let mut headers = Vec::with_capacity(plan.headers.len());
     for head in &plan.headers {
-        let value = plan.slots.value(head.slot, &request.params)?;
-        let Some(value) = value.filter(|value| !value.is_null()) else { continue };
-        let refused = |why: &str| plan.slots.refuse(head.slot, why, "");
-        let text = wire::scalar(value).ok_or_else(|| refused(&format!("is an {}", value.type_name())))?;
-        headers.push((head.name.clone(), wire::header_value(&text).map_err(refused)?));
+        let value = head.value(&plan.slots, &request.params)?;
+        headers.extend(value.map(|value| (head.name.clone(), value)));
     }
     headers.extend(turn.header.clone());
     Ok(headers)
+}
+
+/// The header that carries the key of the step.
+fn key_header(plan: &Plan, request: &Request) -> Result<Option<(HeaderName, HeaderValue)>> {
+    let Some(name) = &plan.key else { return Ok(None) };
+    let key = request.vars.get("key").and_then(Value::as_str);
+    let value = key.map(wire::header_value).and_then(Result::ok);
+    match value {
+        Some(value) => Ok(Some((name.clone(), value))),
+        None => Err(Error::internal(format!("there is no key for the header `{name}`; nothing was sent"))),
+    }
 }
 
 /// The body and its type, within the system's limit.

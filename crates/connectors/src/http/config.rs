@@ -2,12 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use base64::Engine as _;
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 use indexmap::IndexMap;
 use renkei_core::{
-    Definitions, Diagnostic, Diagnostics, Error, FromNode, Kind, Node, NodeKind, Result, Schema, Scope,
-    Secret, Template, Value,
+    Definitions, Diagnostic, Diagnostics, FromNode, Node, NodeKind, Result, Schema, Scope, Template, Value,
     node::Text,
     read::{Bytes, Spanned, wrong},
     template::Names,
@@ -15,7 +13,15 @@ use renkei_core::{
 use renkei_derive::FromNode;
 use url::Url;
 
-use super::{guard, wire};
+use super::{
+    client::{Http2, Pool},
+    guard,
+    headers::KeyHeader,
+    oauth::OAuth,
+    proxy::ProxyUrl,
+    tls::TlsConfig,
+    wire,
+};
 
 /// A system that speaks HTTP, such as a REST service.
 #[derive(Debug, FromNode)]
@@ -32,6 +38,9 @@ pub(super) struct Config {
     /// Sent with every request; an operation cannot replace them. May use `$caller`, `$key` and `$run`.
     #[config(default)]
     pub(super) headers: Headers,
+    /// Sends the key of the step, `$key`, with every operation that is a write, so that the system recognises a
+    /// repeat: `true` in the header `Idempotency-Key`, or the name of another header.
+    pub(super) idempotency_key: Option<KeyHeader>,
     /// How many redirects are followed, 10 at most. None unless asked; each is checked like the first
     /// request, and another origin gets neither `auth` nor `headers`.
     #[config(default = 0)]
@@ -42,9 +51,27 @@ pub(super) struct Config {
     /// The largest request body that is sent.
     #[config(default = "10MB")]
     pub(super) max_request: Bytes,
+    /// Certificates: one to show, and whose to trust.
+    pub(super) tls: Option<TlsConfig>,
+    /// Whether HTTP/2 is spoken. `auto` without it, but `never` where `headers` has `Host`.
+    pub(super) http2: Option<Http2>,
+    /// Asks for compressed replies (gzip, brotli, zstd) and unpacks them. `max_body` counts unpacked bytes.
+    #[config(default = true)]
+    pub(super) compression: bool,
+    /// The connections that are kept between requests.
+    #[config(default)]
+    pub(super) pool: Pool,
+    /// The URL of a proxy (`http` or `https`) that all requests go through, those for a token, too. A name and a
+    /// password in it are kept secret. Proxies of the environment are not used unless they are named here:
+    /// `'${env.HTTPS_PROXY}'`.
+    pub(super) proxy: Option<ProxyUrl>,
+    /// Hosts that are reached without the proxy: names (with their subdomains), addresses, or networks such as
+    /// `10.0.0.0/8`.
+    #[config(default)]
+    pub(super) no_proxy: Vec<String>,
 }
 
-/// How Renkei proves to the system who it is. The values may use `$caller`, `$key` and `$run`.
+/// How Renkei proves to the system who it is. The values may use `$caller`, `$key` and `$run`; those of `oauth2` may not.
 #[derive(Debug, FromNode)]
 pub(super) enum Auth {
     /// A token in `Authorization: Bearer …`.
@@ -53,23 +80,26 @@ pub(super) enum Auth {
     Basic(Basic),
     /// A key in a header or in the query.
     ApiKey(ApiKey),
+    /// A token that Renkei gets with its own credentials, and renews (OAuth 2, client credentials).
+    #[config(rename = "oauth2")]
+    OAuth2(Box<OAuth>),
 }
 
 #[derive(Debug, FromNode)]
 pub(super) struct Basic {
-    user: PerCall,
-    password: PerCall,
+    pub(super) user: PerCall,
+    pub(super) password: PerCall,
 }
 
 #[derive(Debug, FromNode)]
 #[config(check = one_place)]
 pub(super) struct ApiKey {
     /// The header that carries the key, such as `X-Api-Key`.
-    header: Option<Spanned<String>>,
+    pub(super) header: Option<Spanned<String>>,
     /// The query parameter that carries the key. Headers are better: URLs end up in logs.
-    query: Option<String>,
+    pub(super) query: Option<String>,
     /// The key.
-    value: PerCall,
+    pub(super) value: PerCall,
 }
 
 /// A text of `auth` or `headers`: may be secret, and may hold templates that are rendered per call.
@@ -203,6 +233,29 @@ fn check(config: &Config, node: &Node, d: &mut Diagnostics) {
                 .hint("if that is meant, add `private: true` beside `base_url`"),
         );
     }
+    if let Some(Auth::OAuth2(oauth)) = &config.auth {
+        oauth.check(config.private, node, d);
+    }
+    if let Some(key) = config.idempotency_key.as_ref().and_then(KeyHeader::name)
+        && let Some(part) = config.sets_header(key)
+    {
+        let span = node.get("idempotency_key").map_or(node.span, |node| node.span);
+        d.push(
+            Diagnostic::error(span, format!("the header `{key}` is set by `{part}` already"))
+                .hint("leave one of the two out"),
+        );
+    }
+    if config.tls.is_some() && config.base_url.scheme() == "http" {
+        let span = node.entry("tls").map_or(node.span, |entry| entry.key_span);
+        d.push(
+            Diagnostic::error(span, "`tls` is of no use: `base_url` begins with `http://`")
+                .hint("write `https://…`, or leave `tls` out"),
+        );
+    }
+    if config.proxy.is_none() && !config.no_proxy.is_empty() {
+        let span = node.entry("no_proxy").map_or(node.span, |entry| entry.key_span);
+        d.push(Diagnostic::error(span, "`no_proxy` without `proxy`").hint("add `proxy`, or leave it out"));
+    }
     if config.redirects > 10 {
         let span = node.get("redirects").map_or(node.span, |node| node.span);
         d.push(
@@ -212,75 +265,20 @@ fn check(config: &Config, node: &Node, d: &mut Diagnostics) {
     }
 }
 
-/// What `auth` and `headers` add to one request.
-#[derive(Debug, Default)]
-pub(super) struct Credentials {
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
-    /// A key in the query: name and value.
-    pub(super) query: Option<(String, String)>,
-    /// What must not be shown, to be masked in whatever the system says: also as it is written in a
-    /// URL, and longer ones first, because one may contain another.
-    pub(super) secrets: Vec<Secret>,
-}
-
 impl Config {
-    /// Renders what depends on the call. Nothing is sent when a part of `auth` has no value.
-    pub(super) fn credentials(&self, system: &str, vars: &Scope) -> Result<Credentials> {
-        let mut out = Credentials::default();
-        for (name, value) in &self.headers.0 {
-            let place = || format!("header `{name}` of system `{system}`");
-            let Some(text) = text(value, vars, place)? else { continue };
-            let value =
-                wire::header_value(&text).map_err(|why| Error::internal(format!("{} {why}", place())))?;
-            if looks_secret(name.as_str()) {
-                out.secrets.push(Secret::new(text));
-            }
-            out.headers.push((name.clone(), value));
-        }
+    /// Where the token of each request comes from.
+    pub(super) fn oauth(&self) -> Option<&OAuth> {
         match &self.auth {
-            None => {}
-            Some(Auth::Bearer(token)) => {
-                let token = required(token, vars, system, "bearer")?;
-                out.authorization("Bearer", &token, system)?;
-                out.secrets.push(Secret::new(token));
-            }
-            Some(Auth::Basic(basic)) => {
-                let user = required(&basic.user, vars, system, "basic.user")?;
-                let password = required(&basic.password, vars, system, "basic.password")?;
-                if user.contains(':') {
-                    return Err(Error::internal(format!(
-                        "`auth.basic.user` of system `{system}` contains `:`, which HTTP does not allow"
-                    )));
-                }
-                let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
-                out.authorization("Basic", &pair, system)?;
-                out.secrets.extend([Secret::new(pair), Secret::new(password)]);
-            }
-            Some(Auth::ApiKey(key)) => {
-                let value = required(&key.value, vars, system, "api_key.value")?;
-                if let Some(header) = &key.header {
-                    let name = HeaderName::try_from(&header.value[..]).map_err(|error| {
-                        Error::internal(format!("`auth.api_key.header` of system `{system}`: {error}"))
-                    })?;
-                    out.headers.push((name, sensitive(&value, system)?));
-                } else if let Some(name) = &key.query {
-                    out.query = Some((name.clone(), value.clone()));
-                }
-                out.secrets.push(Secret::new(value));
-            }
+            Some(Auth::OAuth2(oauth)) => Some(oauth),
+            _ => None,
         }
-        let encoded = out.secrets.iter().map(|secret| Secret::new(wire::encode(secret.expose())));
-        let encoded: Vec<Secret> = encoded.filter(|encoded| !out.secrets.contains(encoded)).collect();
-        out.secrets.extend(encoded);
-        out.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
-        Ok(out)
     }
 
     /// Which part of the system sets this header in every request.
     pub(super) fn sets_header(&self, name: &HeaderName) -> Option<&'static str> {
         let by_auth = match &self.auth {
             None => false,
-            Some(Auth::Bearer(_) | Auth::Basic(_)) => *name == http::header::AUTHORIZATION,
+            Some(Auth::Bearer(_) | Auth::Basic(_) | Auth::OAuth2(_)) => *name == http::header::AUTHORIZATION,
             // Names of headers do not depend on the case of letters.
             Some(Auth::ApiKey(key)) => {
                 key.header.as_ref().is_some_and(|header| header.eq_ignore_ascii_case(name.as_str()))
@@ -294,46 +292,4 @@ impl Config {
     pub(super) fn carries_key(&self) -> bool {
         self.headers.0.iter().any(|(_, value)| value.0.vars().iter().any(|name| &**name == "key"))
     }
-}
-
-impl Credentials {
-    fn authorization(&mut self, scheme: &str, credentials: &str, system: &str) -> Result<()> {
-        let value = sensitive(&format!("{scheme} {credentials}"), system)?;
-        self.headers.push((http::header::AUTHORIZATION, value));
-        Ok(())
-    }
-}
-
-fn sensitive(text: &str, system: &str) -> Result<HeaderValue> {
-    let mut value = wire::header_value(text)
-        .map_err(|why| Error::new(Kind::Unauthenticated, format!("`auth` of system `{system}` {why}")))?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-fn text(value: &PerCall, vars: &Scope, place: impl Fn() -> String) -> Result<Option<String>> {
-    match value.render(vars).map_err(|error| error.context(place()))? {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => match wire::scalar(&value) {
-            Some(text) => Ok(Some(text)),
-            None => Err(Error::invalid(format!("{} is an {}: give it a text", place(), value.type_name()))),
-        },
-    }
-}
-
-fn required(value: &PerCall, vars: &Scope, system: &str, key: &str) -> Result<String> {
-    let place = || format!("`auth.{key}` of system `{system}`");
-    match text(value, vars, place)? {
-        Some(text) if !text.is_empty() => Ok(text),
-        _ => Err(Error::new(
-            Kind::Unauthenticated,
-            format!("{} has no value for this caller; nothing was sent", place()),
-        )),
-    }
-}
-
-/// Headers whose values are kept out of messages although the config does not say that they are secret.
-fn looks_secret(name: &str) -> bool {
-    ["auth", "cookie", "key", "secret", "token", "password"].iter().any(|word| name.contains(word))
-        && !name.contains("idempotency")
 }

@@ -20,6 +20,8 @@ pub(super) struct Place<'a> {
     pub(super) host: &'a str,
     pub(super) secrets: &'a [Secret],
     pub(super) connect_timeout: Duration,
+    /// The host of the proxy, if there is one.
+    pub(super) proxy: Option<&'a str>,
 }
 
 impl Place<'_> {
@@ -55,22 +57,24 @@ impl Place<'_> {
         }
         let (system, host) = (self.system(), self.host);
         let detail = self.redact(&chain(error));
-        if error.is_connect() {
-            let public = if error.is_timeout() {
-                let limit = duration::format(self.connect_timeout);
-                format!(
-                    "no connection to `{host}` within {limit} (`timeout.connect`); system `{system}` may be down"
-                )
-            } else if error.is_dns() {
-                format!("the name `{host}` could not be resolved; check `base_url` of system `{system}`")
-            } else if cause::<rustls::Error>(error).is_some() {
-                format!(
-                    "no secure connection to `{host}`: TLS failed; check the certificate of system `{system}`"
-                )
-            } else {
-                format!("no connection to `{host}`; system `{system}` may be down")
+        let connection = NoConnection {
+            host,
+            system,
+            setting: "base_url",
+            connect_timeout: self.connect_timeout,
+            proxy: self.proxy,
+        };
+        if let Some(found) = connection.read(error) {
+            return found.detail(detail);
+        }
+        if let Some(broken) = cause::<hyper::Error>(error).filter(|broken| broken.is_parse()) {
+            let what = match broken.is_parse_too_large() {
+                true => "with a head that is too large: more than 100 headers, or 400 KB",
+                false => "with what is not valid HTTP",
             };
-            return Error::unavailable(public).detail(detail);
+            let text = format!("`{host}` answered {what}; check `base_url` of system `{system}`");
+            let applied = if sent { self.unknown() } else { Applied::No };
+            return Error::unavailable(text).detail(detail).applied(applied);
         }
         if error.is_builder() || error.is_request() && !sent {
             return Error::unavailable(format!("the request to system `{system}` could not be sent"))
@@ -158,6 +162,108 @@ impl Place<'_> {
         self.reply(Kind::Unavailable, status, "its answer broke off in the middle")
             .retry(retry)
             .detail(self.redact(&chain(error)))
+    }
+}
+
+/// Where a connection was to lead.
+#[derive(Debug)]
+pub(super) struct NoConnection<'a> {
+    pub(super) host: &'a str,
+    pub(super) system: &'a str,
+    /// The key of the config that names the host.
+    pub(super) setting: &'a str,
+    pub(super) connect_timeout: Duration,
+    pub(super) proxy: Option<&'a str>,
+}
+
+impl NoConnection<'_> {
+    /// Why there was none; nothing if there was one. The request was not carried out.
+    pub(super) fn read(&self, error: &reqwest::Error) -> Option<Error> {
+        let Self { host, system, setting, .. } = self;
+        if let Some(text) = self.refused_client(error) {
+            return Some(Error::new(Kind::Unauthenticated, text));
+        }
+        if !error.is_connect() {
+            return None;
+        }
+        let through = self.proxy.map(|proxy| format!(" through the proxy `{proxy}`")).unwrap_or_default();
+        let public = if error.is_timeout() {
+            let limit = duration::format(self.connect_timeout);
+            format!(
+                "no connection to `{host}`{through} within {limit} (`timeout.connect`); system `{system}` may be down"
+            )
+        } else if error.is_dns() {
+            match self.proxy {
+                // Nobody but the proxy resolves other names, except those of `no_proxy`.
+                Some(proxy) => format!(
+                    "the name of the proxy `{proxy}`, or of a host in `no_proxy`, could not be resolved; check both in system `{system}`"
+                ),
+                None => {
+                    format!("the name `{host}` could not be resolved; check `{setting}` of system `{system}`")
+                }
+            }
+        } else if let Some(why) = cause::<rustls::Error>(error) {
+            format!("no secure connection to `{host}`: TLS failed; {}", self.untrusted(why))
+        } else if chain(error).contains("proxy authorization required") {
+            let text = format!(
+                "the proxy `{}` wants another name or password; check `proxy` of system `{system}`",
+                self.proxy.unwrap_or_default()
+            );
+            return Some(Error::new(Kind::Unauthenticated, text));
+        } else {
+            format!("no connection to `{host}`{through}; system `{system}` may be down")
+        };
+        Some(Error::unavailable(public))
+    }
+
+    /// The server ended the handshake because of who we are. With TLS 1.3 that comes after the request has left,
+    /// but a server reads nothing of it before the handshake is whole.
+    fn refused_client(&self, error: &reqwest::Error) -> Option<String> {
+        // A text, because HTTP/2 hands on nothing else.
+        let chain = chain(error);
+        let (_, alert) = chain.split_once("received fatal alert: ")?;
+        let why = match alert.split(|c: char| !c.is_ascii_alphabetic()).next()? {
+            "CertificateRequired" => "it asks for a client certificate",
+            "CertificateExpired" => "the client certificate has expired",
+            "CertificateRevoked" => "the client certificate is revoked",
+            "UnknownCA" => "it does not know the authority of the client certificate",
+            "BadCertificate" | "UnsupportedCertificate" | "CertificateUnknown" | "DecryptError" => {
+                "it does not accept the client certificate"
+            }
+            "AccessDenied" => "the client certificate is not allowed there",
+            _ => return None,
+        };
+        Some(format!(
+            "`{}` refused the connection: {why}; check `cert` and `key` in `tls` of system `{}`",
+            self.host, self.system
+        ))
+    }
+
+    fn untrusted(&self, why: &rustls::Error) -> String {
+        use rustls::CertificateError as Bad;
+        let system = self.system;
+        match why {
+            rustls::Error::InvalidCertificate(Bad::UnknownIssuer) => format!(
+                "its certificate comes from no known authority; if it is one of your own, set `tls: {{ ca: … }}` of system `{system}`"
+            ),
+            rustls::Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
+                "its certificate has expired".into()
+            }
+            rustls::Error::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => {
+                format!("its certificate is for another name; check `{}` of system `{system}`", self.setting)
+            }
+            rustls::Error::AlertReceived(rustls::AlertDescription::ProtocolVersion) => {
+                format!(
+                    "it speaks no version of TLS that is allowed; see `min_version` in `tls` of system `{system}`"
+                )
+            }
+            rustls::Error::AlertReceived(rustls::AlertDescription::HandshakeFailure) => {
+                format!(
+                    "it ended the handshake, perhaps for want of a client certificate; see `tls` of system `{system}`"
+                )
+            }
+            _ => format!("check the certificate of system `{system}`"),
+        }
     }
 }
 

@@ -175,19 +175,28 @@ impl Lookup for SystemLookup {
 pub(crate) struct GuardedResolver {
     lookup: Arc<dyn Lookup>,
     private: bool,
+    /// The host of the system's proxy, which is usually inside and named by the config alone.
+    proxy: Option<Arc<str>>,
 }
 
 impl GuardedResolver {
     pub(crate) fn new(lookup: Arc<dyn Lookup>, private: bool) -> Self {
-        GuardedResolver { lookup, private }
+        GuardedResolver { lookup, private, proxy: None }
+    }
+
+    /// Lets the host of a proxy have any address.
+    pub(super) fn with_proxy(self, host: Option<&str>) -> Self {
+        GuardedResolver { proxy: host.map(Into::into), ..self }
     }
 
     async fn checked(&self, host: &str) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
         let addresses = self.lookup.lookup(host).await?;
+        let private =
+            self.private || self.proxy.as_deref().is_some_and(|proxy| proxy.eq_ignore_ascii_case(host));
         let mut refused = None;
         let mut allowed = Vec::with_capacity(addresses.len());
         for address in addresses {
-            match not_public(address).filter(|_| !self.private) {
+            match not_public(address).filter(|_| !private) {
                 Some(why) => refused = Some(Refused { host: host.to_owned(), address: Some(address), why }),
                 // The client puts the URL's port in place of 0.
                 None => allowed.push(SocketAddr::new(address, 0)),

@@ -1,13 +1,17 @@
 //! HTTP and REST systems.
 //!
 //! Reading order: `config` (what stands under `http:`), `prepare` with `target`, `headers` and
-//! `body` (an operation is taken apart once), `wire` (what is encoded and what refused), then `call`, `redirect`, `reply`,
-//! `mask`, `error`. `pages` is for lists that come in pages. `show` is a request as data, `answer` what a config test answers. `guard` keeps requests away from addresses that are not public.
+//! `body` (an operation is taken apart once), `credentials`, `wire` (what is encoded and what refused), then `call`, `redirect`, `reply`,
+//! `mask`, `error`. `client` is made with `tls` and `proxy`; `oauth` and `token` give it tokens. `pages` is for lists that come in pages. `show` is a request as data, `answer` what a config test answers. `guard` keeps requests away from addresses that are not public.
 
 mod config;
+mod oauth;
+mod proxy;
+mod tls;
 
 mod answer;
 mod body;
+mod credentials;
 mod headers;
 mod pages;
 mod prepare;
@@ -22,11 +26,12 @@ mod mask;
 mod redirect;
 mod reply;
 mod show;
+mod token;
 
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use renkei_core::{
@@ -36,9 +41,13 @@ use renkei_core::{
 
 use self::{
     call::HttpCall,
-    client::Tls,
+    client::{Http2, Settings, Tls},
     config::Config,
     guard::{GuardedResolver, Lookup, SystemLookup},
+    oauth::OAuth,
+    proxy::ProxyUrl,
+    tls::Material,
+    token::Tokens,
 };
 
 /// The kind `http`.
@@ -95,20 +104,65 @@ impl System for HttpSystem {
 
     /// Opens nothing yet, so a server that is down does not fail it: that is told by each call.
     async fn connect(&self, cx: &ConnectContext) -> Result<Connection> {
-        self.connect_with(Arc::new(SystemLookup::new()), cx.timeout)
+        self.connect_with(Arc::new(SystemLookup::new()), cx)
     }
 }
 
 impl HttpSystem {
-    fn connect_with(&self, lookup: Arc<dyn Lookup>, connect_timeout: Duration) -> Result<Connection> {
-        let resolver = GuardedResolver::new(lookup, self.config.private);
-        let tls = match self.config.base_url.scheme() {
-            "http" if self.config.redirects == 0 => Tls::Never,
+    fn connect_with(&self, lookup: Arc<dyn Lookup>, cx: &ConnectContext) -> Result<Connection> {
+        let config = &self.config;
+        let tls = match config.base_url.scheme() {
+            "http" if config.redirects == 0 => Tls::Never,
             "http" => Tls::IfPossible,
             _ => Tls::Always,
         };
-        let client = client::client(&self.name, tls, resolver, connect_timeout)?;
-        let call = HttpCall { config: self.config.clone(), client, connect_timeout };
-        Ok(Connection { call: Arc::new(call) })
+        let material = Material::read(&self.name, "tls", config.tls.as_ref(), cx)?;
+        let settings = self.settings(tls, lookup.clone(), config.private, material, cx)?;
+        let client = client::client(&self.name, &settings)?;
+        let tokens = match config.oauth() {
+            None => None,
+            Some(oauth) => Some(self.tokens(oauth, lookup, cx)?),
+        };
+        Ok(Connection {
+            call: Arc::new(HttpCall { config: config.clone(), client, tokens, connect_timeout: cx.timeout }),
+        })
+    }
+
+    fn settings(
+        &self,
+        tls: Tls,
+        lookup: Arc<dyn Lookup>,
+        private: bool,
+        material: Material,
+        cx: &ConnectContext,
+    ) -> Result<Settings> {
+        let config = &self.config;
+        let proxy = config.proxy.as_ref();
+        let resolver = GuardedResolver::new(lookup, private).with_proxy(proxy.map(ProxyUrl::host));
+        let tls = if proxy.is_some_and(ProxyUrl::is_https) { Tls::Always } else { tls };
+        Ok(Settings {
+            // Where HTTP/1.1 has `Host`, HTTP/2 has a name of its own, which always is that of the URL.
+            http2: config.http2.unwrap_or_else(|| match config.sets_header(&http::header::HOST) {
+                Some(_) => Http2::Never,
+                None => Http2::Auto,
+            }),
+            compression: config.compression,
+            pool: config.pool,
+            proxy: proxy.map(|proxy| proxy.build(&self.name, &config.no_proxy)).transpose()?,
+            material,
+            ..Settings::new(tls, resolver, cx.timeout)
+        })
+    }
+
+    /// A client of its own: a token endpoint is another host, with its own certificates and its own guard.
+    fn tokens(&self, oauth: &OAuth, lookup: Arc<dyn Lookup>, cx: &ConnectContext) -> Result<Tokens> {
+        let tls = if oauth.token_url.scheme() == "https" { Tls::Always } else { Tls::Never };
+        let private = oauth.is_private(self.config.private);
+        let material = Material::read(&self.name, "auth.oauth2.tls", oauth.tls.as_ref(), cx)?;
+        let settings = self.settings(tls, lookup, private, material, cx)?;
+        let settings = Settings { http2: Http2::Auto, ..settings };
+        let client = client::client(&self.name, &settings)?;
+        let proxy = self.config.proxy.as_ref().map(ProxyUrl::host);
+        Tokens::new(&self.name, oauth, private, client, cx.timeout, proxy)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method};
 use indexmap::IndexMap;
 use renkei_core::{
     Diagnostic, Diagnostics, Effect, Error, FromNode, Kind, Node, NodeKind, PreparedOp, Request, Result,
@@ -15,7 +15,7 @@ use renkei_derive::FromNode;
 use super::{
     body::Body,
     config::Config,
-    headers::{self, Header},
+    headers::{self, Header, KeyHeader},
     pages::{Around, Pages, PagesWord},
     target::{Style, Target},
     wire,
@@ -49,6 +49,17 @@ struct Op {
     /// Headers of this operation, beside those of the system. One that is absent or null disappears.
     #[config(default)]
     headers: IndexMap<Arc<str>, Node>,
+    /// Carries it out only if what is there still has this entity tag (`If-Match`), so that nobody's change is
+    /// overwritten: the `etag` in the meta of an earlier reply. Without a value nothing is sent. What was changed
+    /// meanwhile is a `conflict`.
+    if_match: Option<Node>,
+    /// Carries it out only if what is there does not have this entity tag (`If-None-Match`): `'*'` creates what must
+    /// not be there yet; with the `etag` of an earlier reply, a read of what is unchanged gives null, and
+    /// `not_modified` in its meta.
+    if_none_match: Option<Node>,
+    /// Sends the key of the step, `$key`, so that the system recognises a repeat: `true` in the header
+    /// `Idempotency-Key`, or the name of another header; `false` where the system does so and this operation must not.
+    idempotency_key: Option<KeyHeader>,
     /// Sent as JSON. Absent members disappear, null stays.
     body: Option<Node>,
     /// Sent as `application/x-www-form-urlencoded`. A field that is absent or null disappears, a
@@ -167,6 +178,8 @@ pub(super) struct Plan {
     pub(super) method: Method,
     pub(super) target: Target,
     pub(super) headers: Vec<Header>,
+    /// The header that carries `$key`.
+    pub(super) key: Option<HeaderName>,
     pub(super) body: Option<Body>,
     pub(super) accept: Option<HeaderValue>,
     pub(super) read_as: Option<ReadAs>,
@@ -185,6 +198,15 @@ impl Plan {
                 request.op.system
             ))
         })
+    }
+
+    /// The error with what a model can do about it, where its status alone does not say so.
+    pub(super) fn explained(&self, error: Error) -> Error {
+        if error.status_code() == Some(412) && self.headers.iter().any(Header::is_condition) {
+            return error
+                .adding("it is not in the state that was expected: read it again before another try");
+        }
+        error
     }
 }
 
@@ -235,6 +257,7 @@ pub(super) fn prepare(
         target.add_query(&name, slot);
     }
     let effect = op.effect.map_or_else(|| effect_of(&method), Effect::from);
+    let key = headers::key(op.idempotency_key.as_ref(), effect == Effect::Write, config, &headers, node, d);
     let pages = match (&op.pages, node.get("pages")) {
         (Some(pages), Some(node)) => {
             let (read_as, max_body) = (op.read_as, op.max_body);
@@ -249,13 +272,14 @@ pub(super) fn prepare(
         system: system.clone(),
         label: format!("{method} {}", target.label()).into(),
         effect,
-        carries_key: config.carries_key(),
+        carries_key: key.is_some() || config.carries_key(),
         slots: slots.trees.clone(),
         pages: paging,
         plan: Box::new(Plan {
             method,
             target,
             headers,
+            key,
             body,
             accept,
             read_as: op.read_as,

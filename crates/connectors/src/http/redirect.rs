@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, Method, StatusCode, header};
 
-use super::{call::Outgoing, config::Credentials, pages::Pages, prepare::Plan, wire};
+use super::{call::Outgoing, credentials::Credentials, pages::Pages, prepare::Plan, wire};
 
 /// Where a redirect points to; nothing if the answer is none.
 pub(super) fn location(status: StatusCode, headers: &HeaderMap) -> Option<String> {

@@ -39,14 +39,23 @@ pub(super) async fn body(
     if response.content_length().is_some_and(|length| length > limit.0) {
         return Err(too_large());
     }
+    let body = at_most(&mut response, limit.as_usize()).await;
+    body.map_err(|error| place.cut_off(&error, status))?.ok_or_else(too_large)
+}
+
+/// A body of at most `limit` bytes; nothing if it is larger.
+pub(super) async fn at_most(
+    response: &mut reqwest::Response,
+    limit: usize,
+) -> Result<Option<Bytes>, reqwest::Error> {
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| place.cut_off(&error, status))? {
-        if (body.len() + chunk.len()) as u64 > limit.0 {
-            return Err(too_large());
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > limit {
+            return Ok(None);
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body.freeze())
+    Ok(Some(body.freeze()))
 }
 
 /// As much of an error's body as is worth showing. What cannot be read is left out: the status counts.
@@ -155,7 +164,8 @@ fn text(
     }
 }
 
-/// `$name_meta`: status, headers, URL.
+/// `$name_meta`: status, headers, URL; the entity tag, and that nothing is new (RFC 9110, sections 8.8.3 and
+/// 15.4.5).
 pub(super) fn meta(
     status: StatusCode,
     headers: &HeaderMap,
@@ -171,11 +181,18 @@ pub(super) fn meta(
         let value = if values.len() == 1 { values.remove(0) } else { values.into() };
         map.insert(name.as_str().into(), value);
     }
-    Value::from([
-        ("status", Value::from(i64::from(status.as_u16()))),
-        ("headers", map.into()),
-        ("url", shown(url, secret_parameter).into()),
-    ])
+    let etag = map.get("etag").filter(|etag| etag.as_str().is_some()).cloned();
+    let mut meta = Map::new();
+    meta.insert("status".into(), i64::from(status.as_u16()).into());
+    meta.insert("headers".into(), map.into());
+    meta.insert("url".into(), shown(url, secret_parameter).into());
+    if let Some(etag) = etag {
+        meta.insert("etag".into(), etag);
+    }
+    if status == StatusCode::NOT_MODIFIED {
+        meta.insert("not_modified".into(), true.into());
+    }
+    meta.into()
 }
 
 /// The URL without what is secret in it.

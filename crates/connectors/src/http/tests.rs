@@ -1,20 +1,25 @@
 //! The connector against a server that tells what came over the wire.
 
+mod conditions;
 mod errors;
+mod faults;
 mod inject;
 mod network;
+mod oauth;
 mod pages;
+mod proxy;
 mod reading;
 mod replies;
 mod requests;
+mod secure;
 mod show;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use renkei_core::{
-    Call, CallContext, ConnectorKind as _, Diagnostics, Effect, Entry, Error, Node, NodeKind, Params,
-    Payload, PreparedOp, Principal, Reply, Request, Scope, Span, System as _, Value, node::Text,
+    Call, CallContext, ConnectContext, ConnectorKind as _, Diagnostics, Effect, Entry, Error, Node, NodeKind,
+    Params, Payload, PreparedOp, Principal, Reply, Request, Scope, Span, System as _, Value, node::Text,
     template::Names,
 };
 use renkei_testkit::fault::FaultServer;
@@ -134,9 +139,14 @@ fn context() -> CallContext {
     CallContext::new(Instant::now() + Duration::from_secs(60), Arc::new(Principal::anonymous()))
 }
 
+/// Connections must open within this time.
+fn within(timeout: Duration) -> ConnectContext {
+    ConnectContext { timeout, ..ConnectContext::new("/") }
+}
+
 fn connect(system: &HttpSystem) -> Arc<dyn Call> {
     let stub = Stub::new([("127.0.0.1", "upstream.test")]);
-    system.connect_with(stub, Duration::from_secs(5)).unwrap().call
+    system.connect_with(stub, &ConnectContext::new("/")).unwrap().call
 }
 
 async fn call_on(system: &HttpSystem, op: &str, input: Value) -> Result<Reply, Error> {

@@ -14,7 +14,7 @@ use super::{
     transport::Wire,
 };
 use crate::http::{
-    client::{Tls, client},
+    client::{Settings, Tls, client},
     guard::{GuardedResolver, Lookup},
 };
 
@@ -101,7 +101,7 @@ fn wire(
     let resolver = GuardedResolver::new(lookup, config.private);
     let tls = if tls { Tls::Always } else { Tls::Never };
     Ok(Arc::new(Wire {
-        client: client(system, tls, resolver, cx.timeout)?,
+        client: client(system, &Settings::new(tls, resolver, cx.timeout))?,
         private: config.private,
         connect_timeout: cx.timeout,
         max_answer: read::Bytes(config.max_bytes.0.saturating_add(MAX_WORDS)),

@@ -278,7 +278,8 @@ async fn a_connection_that_never_opens_is_given_up() {
         }
     }
     let system = super::read_system(r#"{"base_url": "http://slow.test"}"#);
-    let client = system.connect_with(Arc::new(Never), Duration::from_millis(20)).unwrap().call;
+    let client =
+        system.connect_with(Arc::new(Never), &super::within(Duration::from_millis(20))).unwrap().call;
     let cx = context();
     let request = request(prepare(&system, "POST /"), value("{}")).unwrap();
     let error = client.call(&cx, &request).await.unwrap_err();

@@ -164,7 +164,7 @@ fn in_a_header() {
         if let Some(seen) = seen {
             assert_eq!(seen.all("x-value"), [text.trim()]);
             assert_eq!((seen.all("x-before"), seen.all("x-after")), (vec!["1"], vec!["2"]));
-            assert_eq!(seen.headers.len(), 7, "{:?}", seen.headers);
+            assert_eq!(seen.headers.len(), 8, "{:?}", seen.headers);
         }
     });
 }

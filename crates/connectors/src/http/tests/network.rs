@@ -1,18 +1,18 @@
 //! The guard against addresses that are not public, and redirects.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use renkei_core::{Applied, Call as _, Error, Kind};
+use renkei_core::{Applied, Call, Error, Kind};
 use renkei_testkit::fault::{Answer, FaultServer};
 use url::Url;
 
 use super::{
     super::{
         HttpCall,
-        client::{Tls, client},
+        client::{Settings, Tls, client},
         guard::{GuardedResolver, check_host, not_public},
     },
-    Stub, call_with, context, json, prepare, read_system, request, value,
+    HttpSystem, Stub, call_with, context, json, prepare, read_system, request, value, within,
 };
 
 #[test]
@@ -175,7 +175,7 @@ async fn call_named(server: &FaultServer, private: bool, stub: &std::sync::Arc<S
     let port = server.address().port();
     let system =
         read_system(&format!(r#"{{"base_url": "http://upstream.test:{port}", "private": {private}}}"#));
-    let client = system.connect_with(stub.clone(), Duration::from_secs(5)).unwrap().call;
+    let client = system.connect_with(stub.clone(), &within(Duration::from_secs(5))).unwrap().call;
     let request = request(prepare(&system, "POST /"), value("{}")).unwrap();
     client.call(&context(), &request).await.map(|_| ())
 }
@@ -198,7 +198,7 @@ async fn an_answer_that_changes_is_checked_again() {
     let port = server.address().port();
     let stub = Stub::new([("127.0.0.1", "upstream.test")]);
     let system = read_system(&format!(r#"{{"base_url": "http://upstream.test:{port}"}}"#));
-    let client = system.connect_with(stub.clone(), Duration::from_millis(200)).unwrap().call;
+    let client = system.connect_with(stub.clone(), &within(Duration::from_millis(200))).unwrap().call;
     let call = || async {
         let request = request(prepare(&system, "GET /"), value("{}")).unwrap();
         client.call(&context(), &request).await.unwrap_err()
@@ -354,7 +354,7 @@ async fn redirects_are_checked_like_the_first_request() {
 
 #[test]
 fn a_redirect_inside_is_refused() {
-    use super::super::{call::Outgoing, config::Credentials, prepare::Plan, redirect};
+    use super::super::{call::Outgoing, credentials::Credentials, prepare::Plan, redirect};
     let system = read_system(r#"{"base_url": "https://shop.example.com", "redirects": 3}"#);
     let op = prepare(&system, "GET /a");
     let first = Outgoing {
@@ -389,6 +389,14 @@ fn a_redirect_inside_is_refused() {
     }
 }
 
+/// The system's connection with a resolver that lets every name through: as if its host were a public one.
+pub(super) fn beyond_the_guard(system: &HttpSystem) -> Arc<dyn Call> {
+    let resolver = GuardedResolver::new(Stub::new([("127.0.0.1", "upstream.test")]), true);
+    let connect_timeout = Duration::from_secs(5);
+    let client = client("shop", &Settings::new(Tls::IfPossible, resolver, connect_timeout)).unwrap();
+    Arc::new(HttpCall { config: system.config.clone(), client, tokens: None, connect_timeout })
+}
+
 #[tokio::test]
 async fn a_hop_to_an_address_inside_opens_no_connection() {
     // The name of the first host resolves to loopback, and this client's resolver lets it; the literal
@@ -397,10 +405,7 @@ async fn a_hop_to_an_address_inside_opens_no_connection() {
     home.on("/a", [Answer::redirect(302, &format!("{}/secret", inside.url()))]);
     let port = home.address().port();
     let system = read_system(&format!(r#"{{"base_url": "http://upstream.test:{port}", "redirects": 3}}"#));
-    let resolver = GuardedResolver::new(Stub::new([("127.0.0.1", "upstream.test")]), true);
-    let timeout = Duration::from_secs(5);
-    let client = client("shop", Tls::IfPossible, resolver, timeout).unwrap();
-    let call = HttpCall { config: system.config.clone(), client, connect_timeout: timeout };
+    let call = beyond_the_guard(&system);
     let request = request(prepare(&system, "GET /a"), value("{}")).unwrap();
     let error = call.call(&context(), &request).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Forbidden, "{error}");

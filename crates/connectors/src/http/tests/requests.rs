@@ -257,7 +257,7 @@ async fn sends_trace_and_accept_and_no_proxy_knows() {
     assert_eq!(seen.header("tracestate"), Some("vendor=1"));
     assert_eq!(seen.header("user-agent"), Some(concat!("renkei/", env!("CARGO_PKG_VERSION"))));
     assert!(seen.header("accept").unwrap().starts_with("application/json"));
-    assert_eq!(seen.header("accept-encoding"), None);
+    assert_eq!(seen.header("accept-encoding"), Some("zstd,gzip,br"));
     assert_eq!(seen.header("host"), Some(&*server.address().to_string()));
     let seen = sent(r#"{"get": "/", "accept": "text/csv"}"#, "{}").await;
     assert_eq!(seen.all("accept"), ["text/csv"]);
