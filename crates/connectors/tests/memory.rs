@@ -39,7 +39,7 @@ fn request(system: &dyn System, op: &str) -> Request {
     let op = system.prepare(&text(op), &Names::default(), &mut Diagnostics::default()).unwrap();
     let (effect, vars) = (op.effect, Arc::new(Scope::new(Value::object())));
     let params = op.slots.iter().map(|slot| slot.render(&vars).unwrap()).collect::<Vec<_>>().into();
-    Request { op: Arc::new(op), params, effect, key: None, vars }
+    Request { op: Arc::new(op), params, effect, key: None, vars, page: None }
 }
 
 /// A line of `/proc/self/status`, in bytes.
