@@ -18,10 +18,10 @@ pub(crate) async fn run(args: CallArgs) -> ExitCode {
     if let Err(error) = logging::start(&args.log.log, false) {
         return exit::usage(&error);
     }
-    let started = load::load_or_report(&args.config).and_then(|mut plan| {
+    let started = load::load_or_report(&args.config).and_then(|mut loaded| {
         // Nobody reads on when this process is gone.
-        plan.server.limits.kept_results = Bytes(0);
-        load::start(plan)
+        loaded.plan.server.limits.kept_results = Bytes(0);
+        load::start(loaded)
     });
     let compiled = match started {
         Ok(compiled) => compiled,

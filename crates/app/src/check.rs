@@ -23,7 +23,7 @@ pub(crate) fn run(args: CheckArgs) -> ExitCode {
         }
     };
     let systems = loaded.plan.systems.len();
-    let compiled = match load::compile(loaded.plan) {
+    let compiled = match load::compile(loaded) {
         Ok(compiled) => compiled,
         Err(code) => return code,
     };
@@ -36,10 +36,10 @@ pub(crate) fn run(args: CheckArgs) -> ExitCode {
     }
     let costs = costs(&*compiled.engine);
     if args.json {
-        say(&as_json(&loaded.report, &costs, &compiled.groups));
+        say(&as_json(&compiled.report, &costs, &compiled.groups));
     } else {
-        if !loaded.report.is_empty() {
-            load::print(&loaded.report);
+        if !compiled.report.is_empty() {
+            load::print(&compiled.report);
         }
         say(&summary(systems, &costs, &compiled.groups));
     }

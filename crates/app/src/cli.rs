@@ -84,6 +84,9 @@ pub(crate) struct ServeArgs {
     /// With `--stdio`: only this group. Over HTTP it is at `/mcp/GROUP` anyway.
     #[arg(long, value_name = "GROUP", requires = "stdio")]
     pub(crate) group: Option<String>,
+    /// Do not apply changes of the config's files by itself; SIGHUP still does.
+    #[arg(long)]
+    pub(crate) no_watch: bool,
     #[command(flatten)]
     pub(crate) log: LogArgs,
 }

@@ -11,7 +11,7 @@ use crate::load::Compiled;
 
 /// A server for everything, and one for each group.
 pub(crate) fn new(compiled: &Compiled) -> Endpoints {
-    let Compiled { server: config, engine, groups } = compiled;
+    let Compiled { server: config, engine, groups, .. } = compiled;
     let endpoints = Endpoints::new(everything(config, engine.clone()));
     groups.iter().fold(endpoints, |endpoints, plan| {
         endpoints.with_group(plan.name.clone(), of_group(config, plan, engine.clone()))

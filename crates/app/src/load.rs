@@ -2,9 +2,10 @@
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
+use indexmap::IndexMap;
 use renkei_config::{Kinds, Loaded, Options, Plan, Report, ServerConfig};
 use renkei_core::{diagnostic::suggest, group::GroupPlan};
-use renkei_patterns::engine::{self, Engine};
+use renkei_patterns::engine::{self, Engine, Problem};
 
 use crate::exit;
 
@@ -36,13 +37,13 @@ pub(crate) fn load_with(paths: &[PathBuf], extra: &[(String, String)]) -> Result
 }
 
 /// The same for commands that go on with it: problems are printed, warnings too.
-pub(crate) fn load_or_report(paths: &[PathBuf]) -> Result<Plan, ExitCode> {
+pub(crate) fn load_or_report(paths: &[PathBuf]) -> Result<Loaded, ExitCode> {
     match load(paths, false) {
         Ok(loaded) => {
             if !loaded.report.is_empty() {
                 print(&loaded.report);
             }
-            Ok(loaded.plan)
+            Ok(loaded)
         }
         Err(report) => {
             print(&report);
@@ -81,6 +82,10 @@ pub(crate) struct Compiled {
     pub(crate) server: ServerConfig,
     pub(crate) engine: Arc<Engine>,
     pub(crate) groups: Vec<GroupPlan>,
+    /// See [`Plan::server_fingerprints`].
+    pub(crate) server_fingerprints: IndexMap<String, u64>,
+    /// What is worth a warning, and what the config was read from.
+    pub(crate) report: Report,
 }
 
 impl Compiled {
@@ -97,24 +102,44 @@ impl Compiled {
     }
 }
 
-/// Compiles a plan's tools.
-pub(crate) fn compile(plan: Plan) -> Result<Compiled, ExitCode> {
+/// Compiles a plan's tools, as the successor of `old`.
+pub(crate) fn compile_after(
+    loaded: Loaded,
+    old: Option<&Engine>,
+) -> Result<Compiled, (Report, Vec<Problem>)> {
+    let Loaded { plan, report } = loaded;
     let options = options(&plan);
     let engine = Engine::new(plan.systems, plan.tools, options);
-    match engine.and_then(|engine| engine.offering(plan.resources, plan.prompts)) {
-        Ok(engine) => Ok(Compiled { server: plan.server, engine: Arc::new(engine), groups: plan.groups }),
-        Err(problems) => {
-            for problem in problems {
-                exit::fail(&problem.to_string());
-            }
-            Err(ExitCode::from(exit::CONFIG))
+    let engine = match engine.and_then(|engine| engine.offering(plan.resources, plan.prompts)) {
+        Ok(engine) => engine,
+        Err(problems) => return Err((report, problems)),
+    };
+    let engine = match old {
+        Some(old) => engine.following(old),
+        None => engine,
+    };
+    Ok(Compiled {
+        server: plan.server,
+        engine: Arc::new(engine),
+        groups: plan.groups,
+        server_fingerprints: plan.server_fingerprints,
+        report,
+    })
+}
+
+/// Compiles a plan's tools; problems are printed.
+pub(crate) fn compile(loaded: Loaded) -> Result<Compiled, ExitCode> {
+    compile_after(loaded, None).map_err(|(_, problems)| {
+        for problem in problems {
+            exit::fail(&problem.to_string());
         }
-    }
+        ExitCode::from(exit::CONFIG)
+    })
 }
 
 /// Compiles a plan's tools and starts to connect its systems, in the background.
-pub(crate) fn start(plan: Plan) -> Result<Compiled, ExitCode> {
-    let compiled = compile(plan)?;
+pub(crate) fn start(loaded: Loaded) -> Result<Compiled, ExitCode> {
+    let compiled = compile(loaded)?;
     compiled.engine.start();
     Ok(compiled)
 }

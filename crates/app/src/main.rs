@@ -8,10 +8,12 @@ mod endpoints;
 mod exit;
 mod load;
 mod logging;
+mod reload;
 mod schema;
 mod serve;
 mod test;
 mod tokens;
+mod watch;
 
 use std::process::ExitCode;
 

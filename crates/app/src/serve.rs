@@ -1,18 +1,19 @@
 //! `renkei serve`: the config as an MCP server, over HTTP or stdio.
 
-use std::{io::Write as _, net::SocketAddr, process::ExitCode};
+use std::{io::Write as _, net::SocketAddr, process::ExitCode, sync::Arc};
 
 use renkei_config::{AuthConfig, JwtConfig, ServerConfig};
 use renkei_core::Secret;
 use renkei_http::{Access, Algorithm, ApiKey, Authentication, Authority, JwtKey, JwtOptions, Pages};
+use renkei_mcp::Site;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::ServeArgs,
-    endpoints, exit,
-    load::{self, Compiled},
-    logging,
+    endpoints, exit, load, logging,
+    reload::{self, Refused, Reload},
+    watch::Look,
 };
 
 pub(crate) async fn run(args: ServeArgs) -> ExitCode {
@@ -20,48 +21,71 @@ pub(crate) async fn run(args: ServeArgs) -> ExitCode {
         return exit::usage(&error);
     }
     let stop = stop_on_signal();
-    let compiled = match load::load_or_report(&args.config.paths).and_then(load::start) {
+    let hangup = reload::on_hangup();
+    let seen = Look::of_config(&args.config.paths);
+    let compiled = match load::load_or_report(&args.config.paths).and_then(load::compile) {
         Ok(compiled) => compiled,
         Err(code) => return code,
     };
+    if let Some(Err(unknown)) = args.group.as_deref().map(|name| compiled.group(name)) {
+        return exit::usage(&unknown);
+    }
+    compiled.engine.start();
+    let site = Site::new(endpoints::new(&compiled), stop.clone());
+    let reload =
+        Reload::new(args.config.paths, !args.no_watch, &compiled, site.clone()).since(seen).on(hangup);
+    let refused = reload.refused();
+    let end = CancellationToken::new();
+    let groups = compiled.groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>();
+    let config = compiled.server.clone();
+    // From here on the plan belongs to the reload alone: nothing else keeps one that was replaced.
+    drop(compiled);
+    let reloading = tokio::spawn(reload.run(end.clone()));
     let code = if args.stdio {
-        serve_stdio(&compiled, args.group.as_deref(), stop).await
+        serve_stdio(site, args.group.as_deref()).await
     } else {
-        let address = args.listen.unwrap_or(compiled.server.listen);
-        serve_on(address, &compiled, stop).await
+        let address = args.listen.unwrap_or(config.listen);
+        match listen(address, &groups).await {
+            Ok(listener) => serve_http(&config, site, listener, stop, refused).await,
+            Err(code) => code,
+        }
     };
-    compiled.engine.shutdown().await;
+    end.cancel();
+    if let Err(error) = reloading.await {
+        tracing::error!(%error, "the upkeep of systems ended early");
+    }
     code
 }
 
-async fn serve_on(address: SocketAddr, compiled: &Compiled, stop: CancellationToken) -> ExitCode {
-    match TcpListener::bind(address).await {
-        Ok(listener) => {
-            let address = listener.local_addr().unwrap_or(address);
-            announce(&format!("listening on http://{address}/mcp"));
-            for group in &compiled.groups {
-                announce(&format!("group `{0}` on http://{address}/mcp/{0}", group.name));
-            }
-            serve_http(compiled, listener, stop).await
-        }
-        Err(error) => exit::fail(&format!(
+/// Listens, and says where.
+async fn listen(address: SocketAddr, groups: &[Arc<str>]) -> Result<TcpListener, ExitCode> {
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        exit::fail(&format!(
             "failed to listen on `{address}`: {error}; `--listen 127.0.0.1:0` takes a free port"
-        )),
+        ))
+    })?;
+    let address = listener.local_addr().unwrap_or(address);
+    announce(&format!("listening on http://{address}/mcp"));
+    for group in groups {
+        announce(&format!("group `{group}` on http://{address}/mcp/{group}"));
     }
+    Ok(listener)
 }
 
 /// Serves until `stop`, then drains.
 pub(crate) async fn serve_http(
-    compiled: &Compiled,
+    config: &ServerConfig,
+    site: Arc<Site>,
     listener: TcpListener,
     stop: CancellationToken,
+    refused: Refused,
 ) -> ExitCode {
     let address = match listener.local_addr() {
         Ok(address) => address,
         Err(error) => return exit::fail(&format!("failed to read the listener's address: {error}")),
     };
-    let options = match http_options(&compiled.server) {
-        Ok(options) => options,
+    let options = match http_options(config) {
+        Ok(options) => renkei_http::Options { note: Arc::new(move || refused.note()), ..options },
         Err(error) => {
             exit::fail(&error);
             return ExitCode::from(exit::CONFIG);
@@ -70,23 +94,14 @@ pub(crate) async fn serve_http(
     if !address.ip().is_loopback() && options.authentication.anonymous_allowed {
         tracing::warn!(%address, "whoever reaches this address may call every tool: `server.auth` says who may");
     }
-    let router = renkei_mcp::router(endpoints::new(compiled), stop.clone());
-    match renkei_http::serve(listener, router, stop, options).await {
+    match renkei_http::serve(listener, renkei_mcp::router(site), stop, options).await {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => exit::fail(&format!("failed to serve: {error}")),
     }
 }
 
-async fn serve_stdio(compiled: &Compiled, group: Option<&str>, stop: CancellationToken) -> ExitCode {
-    if let Some(Err(unknown)) = group.map(|name| compiled.group(name)) {
-        return exit::usage(&unknown);
-    }
-    let endpoints = endpoints::new(compiled);
-    let served = match endpoints.server(group) {
-        Ok(server) => renkei_mcp::serve_stdio(server.clone(), stop).await,
-        Err(unknown) => return exit::usage(&unknown),
-    };
-    match served {
+async fn serve_stdio(site: Arc<Site>, group: Option<&str>) -> ExitCode {
+    match renkei_mcp::serve_stdio(site, group).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => exit::fail(&format!("failed to serve on stdio: {error}")),
     }

@@ -75,6 +75,11 @@ impl<'a> Environment<'a> {
         }
     }
 
+    /// The files that values came from, or should have come from.
+    pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        self.files.keys().map(|path| self.base_dir.join(&**path))
+    }
+
     /// Masks in `d` what came from the environment, where it stands: a diagnostic quotes what it found.
     pub(crate) fn redact(&self, d: &mut Diagnostics) {
         self.values.iter().for_each(|(span, secret)| d.redact(*span, secret));

@@ -1,6 +1,7 @@
 //! The whole config, checked: what `serve` starts from.
 
 use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     path::PathBuf,
     sync::{
         Arc,
@@ -74,6 +75,9 @@ pub struct Plan {
     pub tests: Vec<TestPlan>,
     /// Relative paths in the config start here: the folder of the (first) config file.
     pub base_dir: PathBuf,
+    /// Of each key of `server` that is there, and of each of its limits (`limits.drain`): what changed from one
+    /// plan to the next shows in it.
+    pub server_fingerprints: IndexMap<String, u64>,
 }
 
 /// A plan, and what is worth a warning.
@@ -113,6 +117,7 @@ pub fn load_with_environment(
     let merged = files::read(paths, options.tests, &mut sources, d);
     let mut environment = Environment::new(variables, &merged.base_dir, options.no_env);
     let server = environment.render(&merged.server, Part::Server, d);
+    let server_fingerprints = server_fingerprints(&server);
     let server = ServerConfig::from_node(&server, d).unwrap_or_default();
 
     let mut systems = IndexMap::new();
@@ -150,12 +155,41 @@ pub fn load_with_environment(
         );
     }
     environment.redact(&mut diagnostics);
-    let report = Report::new(diagnostics, sources);
+    let mut inputs = if paths.is_empty() { vec![PathBuf::from(".")] } else { paths.to_vec() };
+    inputs.extend(sources.files.iter().map(|source| PathBuf::from(&source.name)));
+    inputs.extend(environment.files());
+    let report = Report::new(diagnostics, sources).of(inputs);
     if report.has_errors() {
         return Err(report);
     }
-    let plan = Plan { server, systems, tools, resources, prompts, groups, tests, base_dir: merged.base_dir };
+    let plan = Plan {
+        server,
+        systems,
+        tools,
+        resources,
+        prompts,
+        groups,
+        tests,
+        server_fingerprints,
+        base_dir: merged.base_dir,
+    };
     Ok(Loaded { plan, report })
+}
+
+/// Of what stands there, whatever its place: equal for equal config. It never leaves the process.
+fn fingerprint(node: &Node) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    node.to_value().to_json().hash(&mut hasher);
+    hasher.finish()
+}
+
+/// By key of `server`, and by key of its `limits`.
+fn server_fingerprints(server: &Node) -> IndexMap<String, u64> {
+    let entries = |node: Option<&Node>, prefix: &'static str| {
+        let entries = node.and_then(Node::as_map).unwrap_or_default().to_vec();
+        entries.into_iter().map(move |entry| (format!("{prefix}{}", entry.key), fingerprint(&entry.value)))
+    };
+    entries(Some(server), "").chain(entries(server.get("limits"), "limits.")).collect()
 }
 
 fn check_system_name(entry: &Entry, d: &mut Diagnostics) {
@@ -173,8 +207,13 @@ fn check_system_name(entry: &Entry, d: &mut Diagnostics) {
 /// Reads one system. What is wrong makes a system that takes every operation, so that its tools are
 /// checked as far as possible and nothing is reported twice.
 fn system(entry: &Entry, kinds: &Kinds<'_>, d: &mut Diagnostics) -> SystemPlan {
-    let broken =
-        |layers| SystemPlan { name: entry.key.clone(), kind: "broken", system: Arc::new(Broken), layers };
+    let broken = |layers| SystemPlan {
+        name: entry.key.clone(),
+        kind: "broken",
+        system: Arc::new(Broken),
+        layers,
+        fingerprint: 0,
+    };
     let layers = kinds.layers.read(&entry.value, d);
     let NodeKind::Map(members) = &entry.value.kind else {
         if !matches!(entry.value.kind, NodeKind::Unknown) {
@@ -191,7 +230,13 @@ fn system(entry: &Entry, kinds: &Kinds<'_>, d: &mut Diagnostics) -> SystemPlan {
     let Some((kind, member)) = connector(entry, members, kinds, d) else { return broken(layers) };
     let node = without_layers(member, kind, kinds, d);
     match kind.read(&entry.key, &node, d) {
-        Some(system) => SystemPlan { name: entry.key.clone(), kind: kind.name(), system, layers },
+        Some(system) => SystemPlan {
+            name: entry.key.clone(),
+            kind: kind.name(),
+            system,
+            layers,
+            fingerprint: fingerprint(&entry.value),
+        },
         None => broken(layers),
     }
 }

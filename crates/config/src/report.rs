@@ -3,6 +3,7 @@
 use std::{
     fmt,
     io::{IsTerminal as _, stderr},
+    path::PathBuf,
 };
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
@@ -13,6 +14,7 @@ use renkei_core::{Diagnostic, Diagnostics, Severity, Span, Value, diagnostic::So
 pub struct Report {
     diagnostics: Vec<Diagnostic>,
     sources: Sources,
+    inputs: Vec<PathBuf>,
 }
 
 /// How a report is shown to people.
@@ -42,7 +44,17 @@ struct Position {
 
 impl Report {
     pub fn new(diagnostics: Diagnostics, sources: Sources) -> Self {
-        Report { diagnostics: diagnostics.sorted(), sources }
+        Report { diagnostics: diagnostics.sorted(), sources, inputs: Vec::new() }
+    }
+
+    pub(crate) fn of(self, inputs: Vec<PathBuf>) -> Self {
+        Report { inputs, ..self }
+    }
+
+    /// The folders and files that the config was read from, those that were looked for in vain among them: a change
+    /// of one may make another config.
+    pub fn inputs(&self) -> &[PathBuf] {
+        &self.inputs
     }
 
     pub fn is_empty(&self) -> bool {

@@ -64,6 +64,11 @@ pub struct ServerConfig {
     /// secret of at least 16 characters. Without it, cursors hold until the process ends, and for this process only.
     pub cursor_key: Option<Secret>,
 
+    /// Whether a change of the config's files is applied at once, without a restart. `SIGHUP` applies it in any
+    /// case. A config with errors is refused, and the one before stays.
+    #[config(default = true)]
+    pub watch: bool,
+
     /// What the server takes and gives at most.
     #[config(default)]
     pub limits: LimitsConfig,

@@ -136,6 +136,9 @@ pub struct SystemPlan {
     pub kind: &'static str,
     pub system: Arc<dyn System>,
     pub layers: Arc<dyn Layers>,
+    /// Of everything that the config says of it, rendered. Two plans with the same one reach the same system in the
+    /// same way, so that a connection of the one serves the other's operations.
+    pub fingerprint: u64,
 }
 
 /// Shorthand for connectors: adds a slot and gives its index.

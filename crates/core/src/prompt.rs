@@ -31,7 +31,7 @@ pub struct PromptPlan {
 }
 
 /// A prompt as faces list it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PromptInfo {
     pub name: Arc<str>,
     pub title: Option<String>,
@@ -40,7 +40,7 @@ pub struct PromptInfo {
     pub arguments: Vec<ArgumentInfo>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ArgumentInfo {
     pub name: Arc<str>,
     pub title: Option<String>,

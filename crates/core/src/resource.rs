@@ -124,6 +124,9 @@ pub trait Resources: Send + Sync {
     /// The plain resources, and the instances of templates that can list them.
     async fn list(&self, cx: CallContext) -> Result<Listing>;
 
+    /// The plain resources: those that no system must be asked for. In a stable order.
+    fn fixed(&self) -> Vec<ResourceInfo>;
+
     /// In a stable order.
     fn templates(&self) -> &[ResourceInfo];
 

@@ -35,6 +35,8 @@ pub struct Options {
     pub limits: Limits,
     /// What `/health/ready` asks; it is not asked any more once the listener drains.
     pub ready: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// What `/health/ready` adds for people while it is ready: something to look at, which stops nothing.
+    pub note: Arc<dyn Fn() -> Option<&'static str> + Send + Sync>,
 }
 
 impl Default for Options {
@@ -44,6 +46,7 @@ impl Default for Options {
             authentication: Authentication::default(),
             limits: Limits::default(),
             ready: Arc::new(|| true),
+            note: Arc::new(|| None),
         }
     }
 }

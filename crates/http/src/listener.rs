@@ -41,7 +41,8 @@ pub async fn serve(
     options: Options,
 ) -> io::Result<Drained> {
     let guarded = guard(router, listener.local_addr()?, &options);
-    let app = health::router(options.ready.clone(), shutdown.clone()).fallback_service(guarded);
+    let app = health::router(options.ready.clone(), options.note.clone(), shutdown.clone())
+        .fallback_service(guarded);
     let limits = options.limits;
     let places = Arc::new(Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
     let mut connections = JoinSet::new();

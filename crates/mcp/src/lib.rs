@@ -8,6 +8,8 @@
 //! - [`Server`] publishes any [`Tools`](renkei_core::tool::Tools): the list is made once, in its own order.
 //!   Beside them any [`Resources`](renkei_core::resource::Resources) and [`Prompts`](renkei_core::prompt::Prompts), in pages
 //!   with cursors that are checked.
+//! - [`Site`] is where clients are while what is served is replaced: a request ends on the server that it began
+//!   with, sessions stay, and who wants to know is told which lists changed.
 //! - [`Endpoints`] puts several servers side by side: everything, and each group at a path of its own. A session
 //!   belongs to the endpoint where it was opened; what is limited is limited over all of them.
 //! - A call ends with its request: a cancellation, or a closed response, drops the run's future (rmcp only
@@ -30,5 +32,5 @@ pub mod client;
 pub mod server;
 
 pub use server::{
-    Endpoints, Info, Limits, Server, content_json, router, serve_stdio, serve_streams, tool_json,
+    Endpoints, Info, Limits, Server, Site, content_json, router, serve_stdio, serve_streams, tool_json,
 };

@@ -368,7 +368,8 @@ pub(crate) struct Bench {
 
 pub(crate) fn systems(fake: Fake) -> IndexMap<Arc<str>, SystemPlan> {
     let layers: Arc<dyn Layers> = LAYERS.read(&node("{}"), &mut Diagnostics::default());
-    let plan = SystemPlan { name: "crm".into(), kind: "fake", system: Arc::new(fake), layers };
+    let plan =
+        SystemPlan { name: "crm".into(), kind: "fake", system: Arc::new(fake), layers, fingerprint: 0 };
     IndexMap::from_iter([("crm".into(), plan)])
 }
 

@@ -9,10 +9,11 @@ mod paper;
 mod systems;
 mod tour;
 
-use std::{io::ErrorKind, net::SocketAddr, process::ExitCode, sync::Arc};
+use std::{io::ErrorKind, net::SocketAddr, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::Args;
+use renkei_mcp::Site;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +23,7 @@ use self::{
     paper::Paper,
     systems::{DEFAULT_PORTS, Service, Systems},
 };
-use crate::{exit, load, logging, serve};
+use crate::{endpoints, exit, load, logging, reload::Refused, serve};
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
@@ -74,16 +75,19 @@ async fn whole(args: &DemoArgs, paper: Paper) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(exit::CONFIG));
         }
     };
-    let compiled = match load::start(loaded.plan) {
-        Ok(compiled) => Arc::new(compiled),
+    let compiled = match load::start(loaded) {
+        Ok(compiled) => compiled,
         Err(code) => return Ok(code),
     };
     let listener = listen(args.listen, compiled.server.listen).await?;
     let url = format!("http://{}/mcp", listener.local_addr()?);
     let stop = CancellationToken::new();
     let server = {
-        let (compiled, stop) = (compiled.clone(), stop.clone());
-        tokio::spawn(async move { serve::serve_http(&compiled, listener, stop).await })
+        let site = Site::new(endpoints::new(&compiled), stop.clone());
+        let (config, stop) = (compiled.server.clone(), stop.clone());
+        tokio::spawn(
+            async move { serve::serve_http(&config, site, listener, stop, Refused::default()).await },
+        )
     };
     paper.heading(&format!("Renkei serves {} at {url}", example.shop().display()));
 

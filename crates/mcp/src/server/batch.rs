@@ -17,9 +17,9 @@ use http::{StatusCode, header, request::Parts};
 use rmcp::model::ProtocolVersion;
 
 use super::{
-    Server,
     http::{Front, PROTOCOL_VERSION, SESSION_ID, has_type, refusal},
     message::{Message, Unreadable},
+    site::Endpoint,
 };
 
 type Events = BoxStream<'static, Result<Bytes, axum::Error>>;
@@ -27,7 +27,7 @@ type Events = BoxStream<'static, Result<Bytes, axum::Error>>;
 /// Answers a batch, if its session has them.
 pub(super) async fn answer(
     front: &Front,
-    server: &Arc<Server>,
+    endpoint: &Arc<Endpoint>,
     parts: Parts,
     messages: Vec<Result<Message, Unreadable>>,
 ) -> Response {
@@ -40,7 +40,7 @@ pub(super) async fn answer(
             Err(unreadable) => answers.push(event(unreadable.to_json())),
             Ok(message) => {
                 let is_request = message.is_request();
-                let response = front.message(server, parts.clone(), message).await;
+                let response = front.message(endpoint, parts.clone(), message).await;
                 if has_type(response.headers(), "text/event-stream") {
                     answers.push(response.into_body().into_data_stream().boxed());
                 } else if is_request && has_type(response.headers(), "application/json") {

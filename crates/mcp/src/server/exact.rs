@@ -11,6 +11,8 @@
 //! KEY is random and is never sent, so no system's answer can hold it. rmcp hands out each message in one
 //! piece: a JSON body is whole, and so is every event of a stream.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use memchr::memmem::Finder;
 use renkei_core::Value;
@@ -19,6 +21,9 @@ use rmcp::model::{JsonObject, Tool};
 /// What precedes the key in a structured result's stand-in, and what follows it.
 const OPEN: &[u8] = b"{";
 const THEN: &[u8] = b":\"";
+
+/// One for all servers, so that what one of them wrote is mended by the next, which took its place meanwhile.
+static KEY: LazyLock<String> = LazyLock::new(|| format!("renkei-{}", uuid::Uuid::new_v4().simple()));
 
 /// The stand-ins of one server.
 pub(super) struct Exact {
@@ -35,7 +40,7 @@ pub(super) struct Exact {
 
 impl Exact {
     pub(super) fn new<'a>(tools: impl IntoIterator<Item = &'a Tool>) -> Self {
-        let key = format!("renkei-{}", uuid::Uuid::new_v4().simple());
+        let key = KEY.clone();
         let list_stand_in = Tool::new(key.clone(), "", JsonObject::new());
         let quoted = format!("\"{key}\"").into_bytes();
         let written = json(&list_stand_in);
@@ -54,6 +59,10 @@ impl Exact {
     /// What stands for a structured result.
     pub(super) fn structured(&self, value: &Value) -> serde_json::Value {
         JsonObject::from_iter([(self.key.clone(), value.to_json().into())]).into()
+    }
+
+    pub(super) fn has_same_list(&self, other: &Exact) -> bool {
+        self.list == other.list
     }
 
     /// What stands for the whole list of tools.

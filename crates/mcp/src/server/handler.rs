@@ -1,6 +1,6 @@
 //! Which request of the protocol gets which answer.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use renkei_core::principal::How;
 use rmcp::{
@@ -8,13 +8,13 @@ use rmcp::{
     model::{
         CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestMethod, CompleteRequestParams,
         CompleteResult, ConstString, CustomRequest, CustomResult, DiscoverResult, ErrorCode,
-        GetPromptRequestMethod, GetPromptRequestParams, GetPromptResponse, ListPromptsRequestMethod,
-        ListPromptsResult, ListResourceTemplatesRequestMethod, ListResourceTemplatesResult,
-        ListResourcesRequestMethod, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-        ProtocolVersion, ReadResourceRequestMethod, ReadResourceRequestParams, ReadResourceResponse,
-        ServerConfig, Tool,
+        GetPromptRequestMethod, GetPromptRequestParams, GetPromptResponse, InitializeRequestParams,
+        InitializeResult, ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesRequestMethod,
+        ListResourceTemplatesResult, ListResourcesRequestMethod, ListResourcesResult, ListToolsResult,
+        PaginatedRequestParams, ProtocolVersion, ReadResourceRequestMethod, ReadResourceRequestParams,
+        ReadResourceResponse, ServerConfig, SubscriptionFilter, Tool,
     },
-    service::RequestContext,
+    service::{RequestContext, SubscriptionContext, SubscriptionSendError, SubscriptionSink},
 };
 
 use super::{
@@ -22,6 +22,7 @@ use super::{
     call::principal,
     logging::{Asked, SetLevel},
     page::page,
+    site::{Endpoint, Lists, Versions},
 };
 
 /// What is offered beyond the handshake. rmcp takes a request whose parameters do not fit its types for one
@@ -30,20 +31,32 @@ const TOOL_METHODS: [&str; 3] = ["server/discover", "tools/list", "tools/call"];
 const RESOURCE_METHODS: [&str; 3] = ["resources/list", "resources/templates/list", "resources/read"];
 const PROMPT_METHODS: [&str; 2] = ["prompts/list", "prompts/get"];
 
-/// rmcp's view of the server.
+/// rmcp's view of an endpoint.
 #[derive(Clone, Debug)]
-pub(super) struct Handler(pub(super) Arc<Server>, Arc<Asked>);
+pub(super) struct Handler {
+    endpoint: Arc<Endpoint>,
+    /// What a request of its own began with.
+    pinned: Option<Arc<Server>>,
+    asked: Arc<Asked>,
+    /// The lists when a subscription was accepted.
+    seen: Arc<Mutex<Versions>>,
+}
 
 impl Handler {
-    /// For one session, or for one request of those that have none.
-    pub(super) fn new(server: Arc<Server>) -> Self {
-        Handler(server, Arc::default())
+    /// For one session, which meets whatever is served, or for one request, which stays with what it began with.
+    pub(super) fn new(endpoint: Arc<Endpoint>, pinned: Option<Arc<Server>>) -> Self {
+        let seen = Arc::new(Mutex::new(endpoint.versions()));
+        Handler { endpoint, pinned, asked: Arc::default(), seen }
+    }
+
+    fn server(&self) -> Arc<Server> {
+        self.pinned.clone().unwrap_or_else(|| self.endpoint.current())
     }
 }
 
 impl ServerHandler for Handler {
     fn get_info(&self) -> ServerConfig {
-        self.0.config.clone()
+        self.server().config.clone()
     }
 
     async fn discover(&self, context: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
@@ -58,10 +71,11 @@ impl ServerHandler for Handler {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let all = &self.0.published;
-        let page = page(request.as_ref(), "tools/list", all.len(), self.0.limits.list_page)?;
+        let server = self.server();
+        let all = &server.published;
+        let page = page(request.as_ref(), "tools/list", all.len(), server.limits.list_page)?;
         let mut list = if page.range.len() == all.len() {
-            ListToolsResult::with_all_items(self.0.exact.list())
+            ListToolsResult::with_all_items(server.exact.list())
         } else {
             let tools = all.get_range(page.range).into_iter().flat_map(|tools| tools.values());
             ListToolsResult::with_all_items(tools.cloned().collect())
@@ -78,8 +92,9 @@ impl ServerHandler for Handler {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        let resources = offered::<ListResourcesRequestMethod, _>(&self.0.resources)?;
-        self.0.list_resources(resources, request, context).await
+        let server = self.server();
+        let resources = offered::<ListResourcesRequestMethod, _>(&server.resources)?;
+        server.list_resources(resources, request, context).await
     }
 
     async fn list_resource_templates(
@@ -87,8 +102,9 @@ impl ServerHandler for Handler {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        let resources = offered::<ListResourceTemplatesRequestMethod, _>(&self.0.resources)?;
-        self.0.list_resource_templates(resources, request, &context)
+        let server = self.server();
+        let resources = offered::<ListResourceTemplatesRequestMethod, _>(&server.resources)?;
+        server.list_resource_templates(resources, request, &context)
     }
 
     async fn read_resource(
@@ -96,8 +112,9 @@ impl ServerHandler for Handler {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let resources = offered::<ReadResourceRequestMethod, _>(&self.0.resources)?;
-        self.0.read_resource(resources, request, context).await.map(ReadResourceResponse::Complete)
+        let server = self.server();
+        let resources = offered::<ReadResourceRequestMethod, _>(&server.resources)?;
+        server.read_resource(resources, request, context).await.map(ReadResourceResponse::Complete)
     }
 
     async fn list_prompts(
@@ -105,8 +122,9 @@ impl ServerHandler for Handler {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        let prompts = offered::<ListPromptsRequestMethod, _>(&self.0.prompts)?;
-        self.0.list_prompts(prompts, request, &context)
+        let server = self.server();
+        let prompts = offered::<ListPromptsRequestMethod, _>(&server.prompts)?;
+        server.list_prompts(prompts, request, &context)
     }
 
     async fn get_prompt(
@@ -114,8 +132,9 @@ impl ServerHandler for Handler {
         request: GetPromptRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        let prompts = offered::<GetPromptRequestMethod, _>(&self.0.prompts)?;
-        self.0.get_prompt(prompts, request, context).await.map(GetPromptResponse::Complete)
+        let server = self.server();
+        let prompts = offered::<GetPromptRequestMethod, _>(&server.prompts)?;
+        server.get_prompt(prompts, request, context).await.map(GetPromptResponse::Complete)
     }
 
     async fn complete(
@@ -123,13 +142,14 @@ impl ServerHandler for Handler {
         request: CompleteRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        offered::<CompleteRequestMethod, _>(&self.0.config.capabilities.completions)?;
-        self.0.completion(request, context).await
+        let server = self.server();
+        offered::<CompleteRequestMethod, _>(&server.config.capabilities.completions)?;
+        server.completion(request, context).await
     }
 
     /// Without it rmcp would not compare `Mcp-Param-*` headers with the arguments.
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.0.published.get(name).cloned()
+        self.server().published.get(name).cloned()
     }
 
     async fn call_tool(
@@ -137,7 +157,45 @@ impl ServerHandler for Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        self.0.call(request, context, self.1.level()).await.map(CallToolResponse::Complete)
+        self.server().call(request, context, self.asked.level()).await.map(CallToolResponse::Complete)
+    }
+
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        let negotiated = self.negotiate_initialize(&request)?;
+        context.peer.set_peer_info(request);
+        // Before the answer, so that no change is lost after it.
+        self.endpoint.listen(context.peer);
+        Ok(negotiated)
+    }
+
+    /// Changes of lists, as far as there are such lists; rmcp looks at the capabilities.
+    fn accepted_subscription_filter(&self, _: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        // Before the client is told that it is heard, so that no change is lost between.
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = self.endpoint.versions();
+        let mut accepted = SubscriptionFilter::default();
+        accepted.tools_list_changed = Some(true);
+        accepted.resources_list_changed = Some(true);
+        accepted.prompts_list_changed = Some(true);
+        Some(accepted)
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let mut seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let now = tokio::select! {
+                () = context.cancelled() => return Ok(()),
+                () = self.endpoint.shutdown.cancelled() => return Ok(()),
+                now = self.endpoint.changed_since(seen) => now,
+            };
+            if notify(context.sink(), now.since(seen)).await.is_err() {
+                return Ok(());
+            }
+            seen = now;
+        }
     }
 
     async fn set_level(
@@ -149,7 +207,7 @@ impl ServerHandler for Handler {
         if is_modern(&context) {
             return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, "logging/setLevel", None));
         }
-        self.1.set(&request);
+        self.asked.set(&request);
         Ok(())
     }
 
@@ -171,11 +229,12 @@ impl ServerHandler for Handler {
 
 impl Handler {
     fn ttl_ms(&self) -> u64 {
-        self.0.list_ttl(false)
+        self.server().list_ttl(false)
     }
 
     fn offers(&self, method: &str) -> bool {
-        let capabilities = &self.0.config.capabilities;
+        let server = self.server();
+        let capabilities = &server.config.capabilities;
         TOOL_METHODS.contains(&method)
             || capabilities.resources.is_some() && RESOURCE_METHODS.contains(&method)
             || capabilities.prompts.is_some() && PROMPT_METHODS.contains(&method)
@@ -188,6 +247,21 @@ impl Server {
     pub(super) fn list_ttl(&self, of_query: bool) -> u64 {
         if of_query { 0 } else { u64::try_from(self.limits.list_ttl.as_millis()).unwrap_or(u64::MAX) }
     }
+}
+
+/// Tells of the lists that the client asked for.
+async fn notify(sink: &SubscriptionSink, changed: Lists) -> Result<(), SubscriptionSendError> {
+    let accepted = sink.accepted();
+    if changed.tools && accepted.tools_list_changed == Some(true) {
+        sink.notify_tool_list_changed().await?;
+    }
+    if changed.resources && accepted.resources_list_changed == Some(true) {
+        sink.notify_resource_list_changed().await?;
+    }
+    if changed.prompts && accepted.prompts_list_changed == Some(true) {
+        sink.notify_prompt_list_changed().await?;
+    }
+    Ok(())
 }
 
 fn offered<M: ConstString, T>(what: &Option<T>) -> Result<&T, ErrorData> {

@@ -18,11 +18,12 @@ use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Endpoints, Limits, Server, batch,
+    Limits, Server, Site, batch,
     handler::Handler,
     message::{self, Incoming, Message, Unreadable},
     mirror,
     sessions::{Owner, Sessions},
+    site::Endpoint,
 };
 
 pub(super) const SESSION_ID: &str = "mcp-session-id";
@@ -32,16 +33,30 @@ const FIRST_MODERN_VERSION: &str = "2026-07-28";
 const BEYOND_THE_LONGEST_CALL: Duration = Duration::from_secs(60);
 
 tokio::task_local! {
-    /// The server that the request under way goes to. rmcp makes a handler a request, or a session, and says
-    /// nothing of which one.
-    static ADDRESSED: Arc<Server>;
+    /// Where the request under way goes to. rmcp makes a handler a request, or a session, and says nothing of
+    /// which one.
+    static ADDRESSED: Addressed;
 }
 
-/// Everything at `/mcp`, each group at `/mcp/NAME`. Streams without an end of their own end when `shutdown` is
-/// cancelled; calls under way go on, so that whoever serves the router can drain them.
-pub fn router(endpoints: Endpoints, shutdown: CancellationToken) -> Router {
-    let limits = &endpoints.all.limits;
-    let idle = endpoints.longest_call() + BEYOND_THE_LONGEST_CALL;
+/// Where a request goes to, and what is served there for it.
+#[derive(Clone, Debug)]
+pub(super) struct Addressed {
+    endpoint: Arc<Endpoint>,
+    /// A request that ends is answered by what was served when it came; nothing for what may stay open for long.
+    pinned: Option<Arc<Server>>,
+}
+
+impl Addressed {
+    fn server(&self) -> Arc<Server> {
+        self.pinned.clone().unwrap_or_else(|| self.endpoint.current())
+    }
+}
+
+/// Everything at `/mcp`, each group at `/mcp/NAME`. When the site is shut down, calls under way go on, so that
+/// whoever serves the router can drain them.
+pub fn router(site: Arc<Site>) -> Router {
+    let limits = &site.limits;
+    let idle = site.longest_call + BEYOND_THE_LONGEST_CALL;
     let limits = Limits { session_idle: limits.session_idle.max(idle), ..limits.clone() };
     let sessions = Arc::new(Sessions::new(&limits));
     // Host and Origin are the `http` crate's. A modern answer is plain JSON unless progress comes first.
@@ -50,13 +65,16 @@ pub fn router(endpoints: Endpoints, shutdown: CancellationToken) -> Router {
         .disable_allowed_origins()
         .with_json_response(true)
         .with_max_request_body_bytes(limits.message_bytes);
-    let everything = endpoints.all.clone();
+    let everything = site.all.clone();
     let handler = move || {
-        let addressed = ADDRESSED.try_with(Arc::clone);
-        Ok(Handler::new(addressed.unwrap_or_else(|_| everything.clone())))
+        let addressed = ADDRESSED.try_with(Addressed::clone);
+        Ok(match addressed {
+            Ok(Addressed { endpoint, pinned }) => Handler::new(endpoint, pinned),
+            Err(_) => Handler::new(everything.clone(), None),
+        })
     };
     let service = StreamableHttpService::new(handler, sessions.clone(), config);
-    let front = Front { service, sessions, endpoints, shutdown };
+    let front = Front { service, sessions, site };
     Router::new()
         .route("/mcp", any(everything_at))
         .route("/mcp/{group}", any(group_at))
@@ -67,26 +85,25 @@ pub fn router(endpoints: Endpoints, shutdown: CancellationToken) -> Router {
 pub(super) struct Front {
     service: StreamableHttpService<Handler, Sessions>,
     pub(super) sessions: Arc<Sessions>,
-    endpoints: Endpoints,
-    shutdown: CancellationToken,
+    site: Arc<Site>,
 }
 
 async fn everything_at(State(front): State<Arc<Front>>, request: Request) -> Response {
-    front.answer(&front.endpoints.all, request).await
+    front.answer(&front.site.all, request).await
 }
 
 async fn group_at(State(front): State<Arc<Front>>, Path(group): Path<String>, request: Request) -> Response {
-    match front.endpoints.groups.get(group.as_str()) {
-        Some(server) => front.answer(server, request).await,
-        None => (StatusCode::NOT_FOUND, front.endpoints.no_such_group(&group) + "\n").into_response(),
+    match front.site.endpoint(Some(&group)) {
+        Ok(endpoint) => front.answer(&endpoint, request).await,
+        Err(unknown) => (StatusCode::NOT_FOUND, unknown + "\n").into_response(),
     }
 }
 
 impl Front {
-    async fn answer(&self, server: &Arc<Server>, request: Request) -> Response {
+    async fn answer(&self, endpoint: &Arc<Endpoint>, request: Request) -> Response {
         let principal = request.extensions().get::<Arc<Principal>>().cloned();
         let principal = principal.unwrap_or_else(|| Arc::new(Principal::anonymous()));
-        let owner = Owner::new(&principal, server);
+        let owner = Owner::new(&principal, &endpoint.current());
         let method = request.method().clone();
         let opens_session = match request.headers().get(SESSION_ID) {
             Some(id) => {
@@ -103,37 +120,48 @@ impl Front {
             return full();
         }
         let is_readable = method == Method::POST && has_type(request.headers(), "application/json");
-        let response =
-            if is_readable { self.post(server, request).await } else { self.pass(server, request).await };
+        let response = if is_readable {
+            self.post(endpoint, request).await
+        } else {
+            self.pass(Addressed { endpoint: endpoint.clone(), pinned: None }, request).await
+        };
         if opens_session && let Some(id) = response.headers().get(SESSION_ID).and_then(|id| id.to_str().ok())
         {
             self.sessions.own(id, owner);
         }
-        if method == Method::GET { until(response, self.shutdown.clone()) } else { response }
+        if method == Method::GET { until(response, self.site.shutdown.clone()) } else { response }
     }
 
-    async fn post(&self, server: &Arc<Server>, request: Request) -> Response {
+    async fn post(&self, endpoint: &Arc<Endpoint>, request: Request) -> Response {
         let (parts, body) = request.into_parts();
-        let text = match whole(body, server.limits.message_bytes).await {
+        let text = match whole(body, self.site.limits.message_bytes).await {
             Ok(text) => text,
             Err(refused) => return refused,
         };
         match message::read(&text) {
-            Ok(Incoming::One(message)) => self.message(server, parts, message).await,
-            Ok(Incoming::Batch(messages)) => batch::answer(self, server, parts, messages).await,
+            Ok(Incoming::One(message)) => self.message(endpoint, parts, message).await,
+            Ok(Incoming::Batch(messages)) => batch::answer(self, endpoint, parts, messages).await,
             Err(unreadable) => refusal(StatusCode::BAD_REQUEST, &unreadable),
         }
     }
 
     /// One message, which rmcp gets without the arguments; those travel in the request's extensions.
-    pub(super) async fn message(&self, server: &Arc<Server>, mut parts: Parts, message: Message) -> Response {
+    pub(super) async fn message(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        mut parts: Parts,
+        message: Message,
+    ) -> Response {
+        let stays = matches!(message.method(), Some("initialize" | "subscriptions/listen"));
+        let pinned = (!stays).then(|| endpoint.current());
+        let addressed = Addressed { endpoint: endpoint.clone(), pinned };
         let mut copied = None;
         if let Some((tool, arguments)) = message.call() {
-            copied = Some(mirror::copy(server.mirrors(tool), &arguments.0, &parts.headers));
+            copied = Some(mirror::copy(addressed.server().mirrors(tool), &arguments.0, &parts.headers));
             parts.extensions.insert(arguments);
         }
         let request = Request::from_parts(parts, Body::from(message.to_json(copied)));
-        let response = self.pass(server, request).await;
+        let response = self.pass(addressed, request).await;
         // rmcp's answer to a body that it cannot read, as if its type were wrong.
         match response.status() {
             StatusCode::UNSUPPORTED_MEDIA_TYPE => refusal(StatusCode::BAD_REQUEST, &message.misfit()),
@@ -142,17 +170,17 @@ impl Front {
     }
 
     /// Through rmcp; its stand-ins are replaced on the way out.
-    async fn pass(&self, server: &Arc<Server>, request: Request) -> Response {
-        let answer = ADDRESSED.scope(server.clone(), self.service.handle(request));
+    async fn pass(&self, addressed: Addressed, request: Request) -> Response {
+        let answer = ADDRESSED.scope(addressed.clone(), self.service.handle(request));
         let (mut parts, body) = answer.await.into_parts();
         if has_type(&parts.headers, "text/event-stream") {
-            let server = server.clone();
-            let body = body.map_frame(move |frame| frame.map_data(|data| server.exact.restore(data)));
+            let body =
+                body.map_frame(move |frame| frame.map_data(|data| addressed.server().exact.restore(data)));
             return Response::from_parts(parts, Body::new(body));
         }
         let Ok(body) = body.collect().await;
         parts.headers.remove(header::CONTENT_LENGTH);
-        Response::from_parts(parts, Body::from(server.exact.restore(body.to_bytes())))
+        Response::from_parts(parts, Body::from(addressed.server().exact.restore(body.to_bytes())))
     }
 }
 

@@ -31,8 +31,8 @@ use tokio::{
 use tokio_util::codec::{BytesCodec, FramedWrite};
 
 use super::{
-    Server,
     message::{self, Incoming, Message, Unreadable},
+    site::Endpoint,
 };
 
 /// The frames keep what was taken from a future that is dropped half-way: a line never leaves in part.
@@ -40,7 +40,9 @@ type Writer<W> = Arc<Mutex<Option<FramedWrite<W, BytesCodec>>>>;
 
 /// The transport: lines in, lines out.
 pub(super) struct Lines<R, W> {
-    server: Arc<Server>,
+    endpoint: Arc<Endpoint>,
+    /// Bytes of one line.
+    limit: usize,
     reader: BufReader<R>,
     /// What came of the line that is being read.
     line: Vec<u8>,
@@ -74,9 +76,10 @@ where
     R: AsyncRead + Send + Unpin,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    pub(super) fn new(server: Arc<Server>, reader: R, writer: W) -> Self {
+    pub(super) fn new(endpoint: Arc<Endpoint>, limit: usize, reader: R, writer: W) -> Self {
         Lines {
-            server,
+            endpoint,
+            limit,
             reader: BufReader::new(reader),
             line: Vec::new(),
             skipping: false,
@@ -90,7 +93,7 @@ where
 
     /// Reads up to the end of a line. Nothing is lost when the future is dropped: what was read is kept.
     async fn read_line(&mut self) -> io::Result<Line> {
-        let limit = self.server.limits.message_bytes;
+        let limit = self.limit;
         loop {
             let available = self.reader.fill_buf().await?;
             if available.is_empty() {
@@ -192,7 +195,7 @@ where
                 Some(next) => Some(next),
                 None => match self.read_line().await? {
                     Line::Whole => self.take_line(),
-                    Line::TooLong => Some(Err(Unreadable::too_long(self.server.limits.message_bytes))),
+                    Line::TooLong => Some(Err(Unreadable::too_long(self.limit))),
                     Line::End => return Ok(None),
                 },
             };
@@ -223,11 +226,11 @@ where
         if let Some(version) = settled(&message) {
             self.batches.store(*version == ProtocolVersion::V_2025_03_26, Ordering::Relaxed);
         }
-        let (writer, server) = (self.writer.clone(), self.server.clone());
+        let (writer, endpoint) = (self.writer.clone(), self.endpoint.clone());
         async move {
             let mut line = serde_json::to_vec(&message)?;
             line.push(b'\n');
-            let line = server.exact.restore(line.into());
+            let line = endpoint.current().exact.restore(line.into());
             let mut writer = writer.lock().await;
             writer.as_mut().ok_or_else(closed)?.send(line).await
         }

@@ -17,15 +17,19 @@ mod publish;
 mod request;
 mod resources;
 mod sessions;
+mod site;
 mod stdio;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use indexmap::IndexMap;
 use renkei_core::{
+    CallContext, Value,
     prompt::Prompts,
     resource::Resources,
-    tool::{Icon, Tools},
+    run::ProgressSink,
+    tool::{Icon, ToolInfo, ToolResult, Tools, UnknownTool},
 };
 use rmcp::model::{
     Implementation, JsonObject, PromptsCapability, ResourcesCapability, ServerCapabilities, ServerConfig,
@@ -37,9 +41,10 @@ pub use self::{
     endpoints::Endpoints,
     http::router,
     publish::{content_json, tool_json},
+    site::Site,
     stdio::{serve_stdio, serve_streams},
 };
-use self::{exact::Exact, mirror::Mirror};
+use self::{exact::Exact, mirror::Mirror, site::Lists};
 
 /// Who the server says it is.
 #[derive(Clone, Debug)]
@@ -115,7 +120,8 @@ impl Server {
         implementation.title = info.title;
         implementation.description = info.description;
         implementation.icons = publish::icons(&info.icons);
-        let mut capabilities = ServerCapabilities::builder().enable_tools().build();
+        let mut capabilities =
+            ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build();
         capabilities.logging = Some(JsonObject::default());
         let mut config = ServerConfig::new(capabilities).with_server_info(implementation);
         config.instructions = info.instructions;
@@ -138,6 +144,45 @@ impl Server {
         self.mirrors.get(tool).map_or(&[], Vec::as_slice)
     }
 
+    /// The same server with nothing in it: its group is gone.
+    fn emptied(&self) -> Self {
+        let mut config = self.config.clone();
+        config.instructions = None;
+        Server {
+            group: self.group.clone(),
+            tools: Arc::new(NoTools),
+            published: IndexMap::new(),
+            mirrors: IndexMap::new(),
+            exact: Exact::new([]),
+            resources: None,
+            prompts: None,
+            config,
+            limits: self.limits.clone(),
+            calls: self.calls.clone(),
+        }
+    }
+
+    fn offers(&self) -> Lists {
+        Lists { tools: true, resources: self.resources.is_some(), prompts: self.prompts.is_some() }
+    }
+
+    /// Which lists are others than those of `old`. Instances of a resource with variables, which a system lists,
+    /// may be others at any time, and count for nothing here.
+    fn differs_from(&self, old: &Server) -> Lists {
+        let resources = |server: &Server| {
+            let of = |resources: &Arc<dyn Resources>| (resources.fixed(), resources.templates().to_vec());
+            server.resources.as_ref().map(of).unwrap_or_default()
+        };
+        let prompts = |server: &Server| {
+            server.prompts.as_ref().map(|prompts| prompts.list().to_vec()).unwrap_or_default()
+        };
+        Lists {
+            tools: !self.exact.has_same_list(&old.exact),
+            resources: resources(self) != resources(old),
+            prompts: prompts(self) != prompts(old),
+        }
+    }
+
     /// The longest that a request may take.
     fn longest_call(&self) -> Duration {
         let tools = self.tools.list().iter().map(|tool| self.tools.timeout(&tool.name));
@@ -149,7 +194,7 @@ impl Server {
     /// The same with resources.
     #[must_use]
     pub fn with_resources(mut self, resources: Arc<dyn Resources>) -> Self {
-        self.config.capabilities.resources = Some(ResourcesCapability::default());
+        self.config.capabilities.resources = Some(resources_capability());
         self.config.capabilities.completions = Some(JsonObject::new());
         self.resources = Some(resources);
         self
@@ -158,10 +203,50 @@ impl Server {
     /// The same with prompts.
     #[must_use]
     pub fn with_prompts(mut self, prompts: Arc<dyn Prompts>) -> Self {
-        self.config.capabilities.prompts = Some(PromptsCapability::default());
+        self.config.capabilities.prompts = Some(prompts_capability());
         self.config.capabilities.completions = Some(JsonObject::new());
         self.prompts = Some(prompts);
         self
+    }
+}
+
+fn resources_capability() -> ResourcesCapability {
+    let mut capability = ResourcesCapability::default();
+    capability.list_changed = Some(true);
+    capability
+}
+
+fn prompts_capability() -> PromptsCapability {
+    let mut capability = PromptsCapability::default();
+    capability.list_changed = Some(true);
+    capability
+}
+
+/// No tool at all.
+struct NoTools;
+
+#[async_trait]
+impl Tools for NoTools {
+    fn list(&self) -> &[Arc<ToolInfo>] {
+        &[]
+    }
+
+    fn find(&self, _: &str) -> Option<&Arc<ToolInfo>> {
+        None
+    }
+
+    async fn call(
+        &self,
+        _: CallContext,
+        name: &str,
+        _: Value,
+        _: Option<Arc<dyn ProgressSink>>,
+    ) -> Result<ToolResult, UnknownTool> {
+        Err(UnknownTool(name.to_owned()))
+    }
+
+    fn timeout(&self, _: &str) -> Duration {
+        Duration::ZERO
     }
 }
 

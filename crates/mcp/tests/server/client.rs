@@ -1,6 +1,7 @@
 //! Our own client against our own server, over a socket.
 
 use renkei_mcp::{
+    Site,
     client::{Client, Era},
     router,
 };
@@ -19,7 +20,7 @@ async fn lists_and_calls_in_both_eras() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
     let shutdown = CancellationToken::new();
-    let app = router(fake.endpoints(Default::default()), shutdown.clone());
+    let app = router(Site::new(fake.endpoints(Default::default()), shutdown.clone()));
     let served = tokio::spawn(async move { axum::serve(listener, app).await });
     for (era, version) in [(Era::Legacy, LEGACY), (Era::Modern, MODERN)] {
         let mut client = Client::connect(&url, era, "test").await.unwrap();

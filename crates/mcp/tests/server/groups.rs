@@ -1,7 +1,7 @@
 //! Groups: endpoints beside the one with everything.
 
 use http::StatusCode;
-use renkei_mcp::{Endpoints, Info, Limits, Server, router};
+use renkei_mcp::{Endpoints, Info, Limits, Server, Site, router};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +29,7 @@ fn face(limits: Limits) -> Face {
     let half = Server::new(half, info, Limits { calls: 7, sessions: 7, ..Limits::default() });
     let endpoints: Endpoints = endpoints.with_group("half".into(), half);
     let shutdown = CancellationToken::new();
-    Face { router: router(endpoints, shutdown.clone()), fake, events, shutdown }
+    Face { router: router(Site::new(endpoints, shutdown.clone())), fake, events, shutdown }
 }
 
 fn names(result: &Value) -> Vec<&str> {

@@ -18,7 +18,7 @@ async fn discover_says_who_and_what() {
     assert_eq!(result["resultType"], "complete");
     let versions: Vec<_> = result["supportedVersions"].as_array().unwrap().iter().collect();
     assert!(versions.contains(&&json!(MODERN)) && versions.contains(&&json!(LEGACY)), "{versions:?}");
-    assert_eq!(result["capabilities"], json!({"logging": {}, "tools": {}}));
+    assert_eq!(result["capabilities"], json!({"logging": {}, "tools": {"listChanged": true}}));
     assert_eq!(result["instructions"], "Call echo first.");
     assert_eq!(result["ttlMs"], 60_000);
     assert_eq!(result["cacheScope"], "public");
@@ -32,7 +32,7 @@ async fn initialize_says_who_and_what() {
     let mut answer = face.send(Post::new(initialize(LEGACY)).build()).await;
     let result = &answer.message().await["result"];
     assert_eq!(result["protocolVersion"], LEGACY);
-    assert_eq!(result["capabilities"], json!({"logging": {}, "tools": {}}));
+    assert_eq!(result["capabilities"], json!({"logging": {}, "tools": {"listChanged": true}}));
     assert_eq!(result["serverInfo"], json!({"name": "fake", "title": "A fake", "version": "1.2.3"}));
     assert_eq!(result["instructions"], "Call echo first.");
 }
@@ -382,11 +382,6 @@ async fn methods_that_are_not_offered_are_not_found() {
         assert_eq!(answer.status, StatusCode::NOT_FOUND);
         assert_eq!(answer.json().await["error"]["code"], -32601);
     }
-    let answer = face.modern("subscriptions/listen", json!({"notifications": {}})).await;
-    assert_eq!(
-        (answer.status, answer.json().await["error"]["code"].as_i64()),
-        (StatusCode::NOT_FOUND, Some(-32601))
-    );
 }
 
 #[tokio::test]

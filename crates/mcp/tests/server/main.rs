@@ -11,5 +11,6 @@ mod limits;
 mod log;
 mod malformed;
 mod reading;
+mod replace;
 mod stdio;
 mod wire;

@@ -13,7 +13,7 @@ use renkei_core::{
     resource::{Annotations, Contents, Listing, ResourceInfo, Resources, Role},
     tool::{Content, ResourceBody},
 };
-use renkei_mcp::{Endpoints, Info, Limits, Server, router};
+use renkei_mcp::{Endpoints, Info, Limits, Server, Site, router};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -63,6 +63,10 @@ impl Resources for Library {
     async fn list(&self, _: CallContext) -> Result<Listing> {
         let resources = ["x:1", "x:2", "x:3"].map(info).into();
         Ok(Listing { resources, missing: vec!["one list is missing".into()], queried: true })
+    }
+
+    fn fixed(&self) -> Vec<ResourceInfo> {
+        ["x:1", "x:2", "x:3"].map(info).into()
     }
 
     fn templates(&self) -> &[ResourceInfo] {
@@ -133,7 +137,7 @@ fn face() -> Face {
     let library = Library::new();
     let server =
         Server::new(fake.clone(), info, limits).with_resources(library.clone()).with_prompts(library);
-    Face { router: router(Endpoints::new(server), shutdown.clone()), fake, events, shutdown }
+    Face { router: router(Site::new(Endpoints::new(server), shutdown.clone())), fake, events, shutdown }
 }
 
 /// A modern request with the header that names what is asked for.
@@ -152,7 +156,13 @@ async fn only_what_is_there_is_offered() {
     let result = ask(&face, "server/discover", json!({})).await;
     assert_eq!(
         result["result"]["capabilities"],
-        json!({"completions": {}, "logging": {}, "prompts": {}, "resources": {}, "tools": {}})
+        json!({
+            "completions": {},
+            "logging": {},
+            "prompts": {"listChanged": true},
+            "resources": {"listChanged": true},
+            "tools": {"listChanged": true}
+        })
     );
     let plain = Face::new();
     let session = plain.initialize().await;
@@ -253,7 +263,7 @@ async fn a_client_that_leaves_ends_the_read() {
     };
     let limits = Limits { calls: 1, ..Limits::default() };
     let server = Server::new(fake, info, limits).with_resources(Library::new());
-    let router = router(Endpoints::new(server), CancellationToken::new());
+    let router = router(Site::new(Endpoints::new(server), CancellationToken::new()));
     let (fake, events) = Fake::new();
     let face = Face { fake, events, shutdown: CancellationToken::new(), router };
     let read = |uri: &str| modern("resources/read", json!({"uri": uri})).header("mcp-name", uri).build();

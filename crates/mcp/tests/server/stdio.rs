@@ -1,8 +1,6 @@
 //! Both eras over lines.
 
-use std::sync::Arc;
-
-use renkei_mcp::{Limits, serve_streams};
+use renkei_mcp::{Limits, Site, serve_streams};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf},
@@ -34,8 +32,8 @@ impl Pipe {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (reader, writer) = tokio::io::split(theirs);
         let shutdown = CancellationToken::new();
-        let served =
-            tokio::spawn(serve_streams(Arc::new(fake.server(limits)), reader, writer, shutdown.clone()));
+        let site = Site::new(fake.endpoints(limits), shutdown.clone());
+        let served = tokio::spawn(serve_streams(site, None, reader, writer));
         let (reader, writer) = tokio::io::split(ours);
         Pipe { lines: BufReader::new(reader).lines(), writer, events, shutdown, served }
     }

@@ -6,7 +6,7 @@ use axum::{Router, body::Body};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use renkei_core::Principal;
-use renkei_mcp::{Limits, router};
+use renkei_mcp::{Limits, Site, router};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -33,7 +33,7 @@ impl Face {
     pub(crate) fn with(limits: Limits) -> Self {
         let (fake, events) = Fake::new();
         let shutdown = CancellationToken::new();
-        let router = router(fake.endpoints(limits), shutdown.clone());
+        let router = router(Site::new(fake.endpoints(limits), shutdown.clone()));
         Face { fake, events, shutdown, router }
     }
 

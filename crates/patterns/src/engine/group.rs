@@ -88,6 +88,10 @@ impl Resources for Group {
         self.engine.list_resources(&self.shelf, cx).await
     }
 
+    fn fixed(&self) -> Vec<ResourceInfo> {
+        self.shelf.fixed()
+    }
+
     fn templates(&self) -> &[ResourceInfo] {
         self.shelf.templates()
     }

@@ -89,7 +89,8 @@ pub(super) struct Kept {
     /// One read gives at most so many bytes of a text, and of anything else.
     text_part: usize,
     blob_part: usize,
-    inner: Mutex<Inner>,
+    /// One plan hands it to the next.
+    inner: Arc<Mutex<Inner>>,
 }
 
 #[derive(Default)]
@@ -122,7 +123,7 @@ impl Inner {
     }
 
     fn remove_expired(&mut self, now: Instant) {
-        // All live equally long: the first that is good ends the search.
+        // All live equally long, unless the config changed: the first that is good ends the search.
         while self.entries.first().is_some_and(|(_, entry)| entry.until <= now) {
             self.remove_oldest();
         }
@@ -138,7 +139,12 @@ pub(super) struct Place {
 
 impl Kept {
     pub(super) fn new(keep: Keep, text_part: usize, blob_part: usize) -> Self {
-        Kept { keep, text_part: text_part.max(4), blob_part: blob_part.max(1), inner: Mutex::default() }
+        Kept { keep, text_part: text_part.max(4), blob_part: blob_part.max(1), inner: Arc::default() }
+    }
+
+    /// The same with what `old` keeps.
+    pub(super) fn following(self, old: &Kept) -> Self {
+        Kept { inner: old.inner.clone(), ..self }
     }
 
     pub(super) fn is_on(&self) -> bool {
@@ -203,7 +209,8 @@ impl Kept {
             inner.remove_expired(now);
             // Whose it is, and whether it is, is nobody else's business.
             let entry = inner.entries.get(name);
-            let entry = entry.filter(|entry| entry.owner.is_same(reader) && offered(&entry.tool));
+            let entry = entry
+                .filter(|entry| entry.until > now && entry.owner.is_same(reader) && offered(&entry.tool));
             entry.map(|entry| (entry.whole.clone(), entry.until))
         };
         let Some((whole, until)) = found else {

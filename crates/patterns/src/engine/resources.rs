@@ -67,6 +67,10 @@ impl Shelf {
         Shelf { fixed, templates, template_list }
     }
 
+    pub(super) fn fixed(&self) -> Vec<ResourceInfo> {
+        self.fixed.values().map(|resource| resource.info()).collect()
+    }
+
     pub(super) fn templates(&self) -> &[ResourceInfo] {
         &self.template_list
     }
@@ -150,7 +154,7 @@ impl Engine {
 
     pub(super) async fn list_resources(&self, shelf: &Shelf, cx: CallContext) -> Result<Listing> {
         let mut listing = Listing {
-            resources: shelf.fixed.values().map(|resource| resource.info()).collect(),
+            resources: shelf.fixed(),
             missing: Vec::new(),
             queried: shelf.templates.values().any(|resource| resource.plan.list.is_some()),
         };
@@ -197,6 +201,10 @@ impl Engine {
 impl Resources for Engine {
     async fn list(&self, cx: CallContext) -> Result<Listing> {
         self.list_resources(&self.shelf, cx).await
+    }
+
+    fn fixed(&self) -> Vec<ResourceInfo> {
+        self.shelf.fixed()
     }
 
     fn templates(&self) -> &[ResourceInfo] {

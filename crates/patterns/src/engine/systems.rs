@@ -1,10 +1,19 @@
 //! Connects the systems, keeps them connected, and says plainly when one is not.
 //!
-//! One task a system, owned here and awaited at shutdown. It connects in the background from the
+//! One task a system, owned here and awaited at shutdown. A system goes from one plan to the next as long as the
+//! config says the same of it; with the last plan that has it, its task ends. It connects in the background from the
 //! start, tries again with a growing pause, and checks again after an attempt that could not reach
 //! the system. A call never waits long for a system that is down: it is refused with the reason.
 
-use std::{panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
@@ -32,9 +41,24 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// All systems of a config.
 pub(crate) struct Supervisor {
-    systems: IndexMap<Arc<str>, Arc<Supervised>>,
+    systems: IndexMap<Arc<str>, Arc<Held>>,
+    /// Of all plans, one after the other: so are the two below.
     tasks: TaskTracker,
     stop: CancellationToken,
+    permits: Arc<Semaphore>,
+}
+
+/// A system as plans hold it. The last one that lets go of it ends its task.
+struct Held {
+    system: Arc<Supervised>,
+    is_started: AtomicBool,
+    stop: CancellationToken,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
 }
 
 struct Supervised {
@@ -55,27 +79,53 @@ enum State {
 
 impl Supervisor {
     pub(crate) fn new(plans: IndexMap<Arc<str>, SystemPlan>, base_dir: &std::path::Path) -> Self {
-        let supervised = |plan| Supervised {
-            plan,
-            base_dir: base_dir.to_owned(),
-            state: watch::Sender::new(State::Connecting),
-            wanted: Arc::default(),
+        let held = |plan| Held {
+            system: Arc::new(Supervised {
+                plan,
+                base_dir: base_dir.to_owned(),
+                state: watch::Sender::new(State::Connecting),
+                wanted: Arc::default(),
+            }),
+            is_started: AtomicBool::new(false),
+            stop: CancellationToken::new(),
         };
         Supervisor {
-            systems: plans.into_iter().map(|(name, plan)| (name, Arc::new(supervised(plan)))).collect(),
+            systems: plans.into_iter().map(|(name, plan)| (name, Arc::new(held(plan)))).collect(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
+            permits: Arc::new(Semaphore::new(CONNECTING_AT_ONCE)),
         }
     }
 
-    /// Starts to connect everything in the background. Needs a runtime.
+    /// The systems of `new`; those that are the same in `old` are `old`'s.
+    pub(crate) fn following(new: &Supervisor, old: &Supervisor) -> Self {
+        let chosen = |(name, new): (&Arc<str>, &Arc<Held>)| {
+            let same = old.systems.get(name).filter(|old| old.system.is_same(&new.system));
+            (name.clone(), same.unwrap_or(new).clone())
+        };
+        Supervisor {
+            systems: new.systems.iter().map(chosen).collect(),
+            tasks: old.tasks.clone(),
+            stop: old.stop.clone(),
+            permits: old.permits.clone(),
+        }
+    }
+
+    /// Starts to connect, in the background, whatever is not started yet. Needs a runtime.
     pub(crate) fn start(&self) {
-        let permits = Arc::new(Semaphore::new(CONNECTING_AT_ONCE));
-        for system in self.systems.values() {
-            let (system, permits, stop) = (system.clone(), permits.clone(), self.stop.clone());
+        for held in self.systems.values() {
+            if held.is_started.swap(true, Ordering::Relaxed) {
+                continue;
+            }
+            let (system, permits) = (held.system.clone(), self.permits.clone());
+            let (all, one) = (self.stop.clone(), held.stop.clone());
             self.tasks.spawn(async move {
                 // Nothing inside is left half-done when the run is dropped at any of its awaits.
-                stop.run_until_cancelled(system.run(&permits)).await;
+                tokio::select! {
+                    () = all.cancelled() => {}
+                    () = one.cancelled() => {}
+                    () = system.run(&permits) => {}
+                }
                 system.state.send_replace(State::Stopped);
             });
         }
@@ -95,18 +145,24 @@ impl Supervisor {
             State::Up(_) => None,
             state => Some(system.refusal(state)),
         };
-        self.systems.iter().map(|(name, system)| (name.clone(), unconnected(system))).collect()
+        self.systems.iter().map(|(name, held)| (name.clone(), unconnected(&held.system))).collect()
     }
 
     async fn get(&self, name: &str, deadline: Instant) -> Result<Arc<dyn Call>> {
         match self.systems.get(name) {
-            Some(system) => system.get(deadline).await,
+            Some(held) => held.system.get(deadline).await,
             None => Err(Error::internal(format!("there is no system `{name}`"))),
         }
     }
 }
 
 impl Supervised {
+    /// Whether a connection to the one serves the other, too.
+    fn is_same(&self, other: &Supervised) -> bool {
+        let plan = |system: &Supervised| (system.plan.kind, system.plan.fingerprint);
+        plan(self) == plan(other) && self.base_dir == other.base_dir
+    }
+
     /// Connects for ever.
     async fn run(&self, permits: &Semaphore) {
         let mut pause = FIRST_PAUSE;

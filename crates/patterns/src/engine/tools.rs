@@ -86,7 +86,7 @@ pub struct Engine {
     pub(super) prompt_list: Vec<PromptInfo>,
     pub(super) supervisor: Arc<Supervisor>,
     pub(super) options: Options,
-    pub(super) permits: Semaphore,
+    pub(super) permits: Arc<Semaphore>,
 }
 
 struct Tool {
@@ -120,7 +120,7 @@ impl Engine {
             prompts: IndexMap::new(),
             prompt_list: Vec::new(),
             supervisor: Arc::new(Supervisor::new(systems, &options.base_dir)),
-            permits: Semaphore::new(options.concurrent_calls),
+            permits: Arc::new(Semaphore::new(options.concurrent_calls)),
             options,
         })
     }
@@ -140,6 +140,19 @@ impl Engine {
         if problems.is_empty() { Ok(self) } else { Err(problems) }
     }
 
+    /// The same as the successor of `old`, whose config changed: systems of which the config says the same keep
+    /// their connection and the state of their layers, and results that are kept stay. What `old` alone needs
+    /// goes with it, once its last call has ended and it is dropped. [`Engine::start`] connects what is new.
+    #[must_use]
+    pub fn following(mut self, old: &Engine) -> Self {
+        self.supervisor = Arc::new(Supervisor::following(&self.supervisor, &old.supervisor));
+        self.kept = self.kept.following(&old.kept);
+        if self.options.concurrent_calls == old.options.concurrent_calls {
+            self.permits = old.permits.clone();
+        }
+        self
+    }
+
     /// Whether there is anything to read: what the config declares, or results that are kept.
     pub fn has_resources(&self) -> bool {
         !self.shelf.is_empty() || self.kept.is_on() && !self.tools.is_empty()
@@ -150,7 +163,8 @@ impl Engine {
     }
 
     /// Starts to connect the systems, in the background. One that is down stops nothing.
-    /// Call it once, inside a runtime; [`Engine::shutdown`] ends what it starts.
+    /// Call it once, inside a runtime; [`Engine::shutdown`] ends what it starts, and what the engines before it
+    /// started.
     pub fn start(&self) {
         self.supervisor.start();
     }

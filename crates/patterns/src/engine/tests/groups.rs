@@ -114,3 +114,14 @@ async fn a_kept_result_is_read_where_its_tool_is() {
     let own = group.call(context(), "inside", value("{}"), None).await.unwrap();
     assert!(group.read(context(), kept_uri(&own)).await.is_ok());
 }
+
+#[tokio::test(start_paused = true)]
+async fn kept_results_go_to_the_next_engine() {
+    let options = || Options { result_bytes: 50, ..Options::default() };
+    let (old, _, _) = group(options());
+    let kept = old.call(context(), "inside", value("{}"), None).await.unwrap();
+    let systems = systems(Fake { ledger: Arc::default(), connect_takes: Duration::ZERO });
+    let next = Engine::new(systems, Vec::new(), options()).unwrap().following(&old);
+    drop(old);
+    assert!(next.read(context(), kept_uri(&kept)).await.is_ok());
+}

@@ -1,6 +1,9 @@
 //! Systems that are down at start, die, are slow, or end.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use renkei_core::{
     Applied, Kind, Retry, Value,
@@ -9,8 +12,8 @@ use renkei_core::{
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    engine::Options,
-    fake::{Bench, Tool, context},
+    engine::{Engine, Options},
+    fake::{Bench, Fake, Ledger, Tool, context, systems},
 };
 
 fn bench(connect_takes: Duration, failing: usize) -> Bench {
@@ -139,4 +142,51 @@ async fn shutdown_ends_every_task_at_once() {
         sleep(Duration::from_secs(3600)).await;
         assert_eq!(bench.ledger.connects.lock().unwrap().len(), connects);
     }
+}
+
+/// The successor of an engine, on a system whose config has this fingerprint.
+fn following(old: &Engine, fingerprint: u64) -> (Engine, Arc<Ledger>) {
+    let ledger = Arc::new(Ledger::default());
+    let mut systems = systems(Fake { ledger: ledger.clone(), connect_takes: Duration::ZERO });
+    systems[0].fingerprint = fingerprint;
+    let tools = vec![Tool::default().plan("t", &systems)];
+    let engine = Engine::new(systems, tools, Options::default()).unwrap().following(old);
+    engine.start();
+    (engine, ledger)
+}
+
+async fn succeeds(engine: &Engine) -> bool {
+    engine.call(context(), "t", Value::Null, None).await.unwrap().error.is_none()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_system_that_is_the_same_goes_to_the_next_engine() {
+    let bench = bench(Duration::ZERO, 0);
+    assert!(call(&bench).await.error.is_none());
+    let (same, unused) = following(&bench.engine, 0);
+    assert!(succeeds(&same).await);
+    assert_eq!(bench.ledger.connects.lock().unwrap().len(), 1);
+    assert_eq!(bench.ledger.calls.lock().unwrap().len(), 2);
+    assert!(unused.connects.lock().unwrap().is_empty() && unused.calls.lock().unwrap().is_empty());
+    // What the last engine that has it lets go of ends, and not before.
+    let held = Arc::downgrade(&bench.ledger);
+    let (other, ledger) = following(&same, 1);
+    assert!(succeeds(&other).await && succeeds(&same).await && succeeds(&bench.engine).await);
+    assert_eq!(ledger.connects.lock().unwrap().len(), 1);
+    drop((bench, same));
+    while held.strong_count() > 0 {
+        sleep(Duration::from_millis(1)).await;
+    }
+    assert!(succeeds(&other).await);
+    other.shutdown().await;
+    assert!(!succeeds(&other).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_one_engine_is_that_of_its_successors() {
+    let bench = bench(Duration::ZERO, 0);
+    let (other, _) = following(&bench.engine, 1);
+    assert!(succeeds(&other).await);
+    bench.engine.shutdown().await;
+    assert!(!succeeds(&other).await);
 }

@@ -1,0 +1,237 @@
+//! A changed config is applied while the server runs: read and checked whole, then served in place of the old one.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use indexmap::IndexMap;
+use renkei_config::{Report, Style};
+use renkei_mcp::Site;
+use renkei_patterns::engine::Engine;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    endpoints,
+    load::{self, Compiled},
+    watch::{self, Look},
+};
+
+/// What only a new process can change.
+const FIXED: [&str; 15] = [
+    "listen",
+    "store",
+    "public_url",
+    "hosts",
+    "origins",
+    "auth",
+    "limits.request_body",
+    "limits.body_pause",
+    "limits.request_headers",
+    "limits.header_time",
+    "limits.write_pause",
+    "limits.connections",
+    "limits.sessions",
+    "limits.session_idle",
+    "limits.drain",
+];
+
+/// Whether the config on disk was refused, for whoever asks after the server's health.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Refused(Arc<AtomicBool>);
+
+impl Refused {
+    /// A sentence, if so.
+    pub(crate) fn note(&self) -> Option<&'static str> {
+        let note = "the config on disk was refused, and the one before is served: the log says why";
+        self.0.load(Ordering::Relaxed).then_some(note)
+    }
+}
+
+/// Applies changes of the config.
+#[derive(Debug)]
+pub(crate) struct Reload {
+    paths: Vec<PathBuf>,
+    /// Whether the command line allows to look at the files.
+    may_watch: bool,
+    hangup: Option<Signal>,
+    site: Arc<Site>,
+    refused: Refused,
+    engine: Arc<Engine>,
+    /// Of `server` at the start.
+    fingerprints: IndexMap<String, u64>,
+    watches: bool,
+    inputs: Vec<PathBuf>,
+    /// How they looked before they were read.
+    seen: Look,
+}
+
+/// From now on `SIGHUP` does not end the process.
+pub(crate) fn on_hangup() -> Option<Signal> {
+    match signal(SignalKind::hangup()) {
+        Ok(signal) => Some(signal),
+        Err(error) => {
+            tracing::error!(%error, "cannot listen for SIGHUP");
+            None
+        }
+    }
+}
+
+impl Reload {
+    pub(crate) fn new(paths: Vec<PathBuf>, may_watch: bool, compiled: &Compiled, site: Arc<Site>) -> Self {
+        Reload {
+            paths,
+            may_watch,
+            hangup: None,
+            site,
+            refused: Refused::default(),
+            engine: compiled.engine.clone(),
+            fingerprints: compiled.server_fingerprints.clone(),
+            watches: compiled.server.watch,
+            inputs: compiled.report.inputs().to_vec(),
+            seen: Look::default(),
+        }
+    }
+
+    /// What is not as it was `seen` is read again.
+    pub(crate) fn since(self, seen: Look) -> Self {
+        Reload { seen, ..self }
+    }
+
+    pub(crate) fn on(self, hangup: Option<Signal>) -> Self {
+        Reload { hangup, ..self }
+    }
+
+    pub(crate) fn refused(&self) -> Refused {
+        self.refused.clone()
+    }
+
+    /// Applies changes until `end`, then ends what the engine keeps up.
+    pub(crate) async fn run(mut self, end: CancellationToken) {
+        loop {
+            // What was not looked at yet was read just now.
+            let now = look(self.inputs.clone()).await;
+            let seen = self.seen.and(now);
+            let wanted = tokio::select! {
+                () = end.cancelled() => break,
+                () = asked(&mut self.hangup) => None,
+                changed = changed(&self.inputs, &seen), if self.may_watch && self.watches => Some(changed),
+            };
+            // Looked at before it is read: what changes meanwhile is seen the next time.
+            self.seen = match wanted {
+                Some(now) => now,
+                None => look(self.inputs.clone()).await,
+            };
+            self.apply().await;
+        }
+        self.engine.shutdown().await;
+    }
+
+    async fn apply(&mut self) {
+        let (paths, old) = (self.paths.clone(), self.engine.clone());
+        // Files are read, and many templates compiled.
+        let read = aside(move || read(&paths, &old)).await;
+        let compiled = match read {
+            Ok(Ok(compiled)) => compiled,
+            Ok(Err(failure)) => return self.refuse(failure),
+            Err(error) => return tracing::error!(%error, "the config was not read: a fault in Renkei"),
+        };
+        self.warn_of_fixed(&compiled);
+        compiled.engine.start();
+        self.site.replace(endpoints::new(&compiled)).await;
+        self.engine = compiled.engine;
+        self.watches = compiled.server.watch;
+        self.inputs = compiled.report.inputs().to_vec();
+        self.refused.0.store(false, Ordering::Relaxed);
+        tracing::info!("the changed config is served");
+    }
+
+    fn refuse(&mut self, failure: Failure) {
+        self.refused.0.store(true, Ordering::Relaxed);
+        // Those of the config that is served are looked at, too: to mend one may be to put back another.
+        for input in failure.inputs {
+            if !self.inputs.contains(&input) {
+                self.inputs.push(input);
+            }
+        }
+        tracing::error!(
+            "the changed config is refused, and the one before is still served:\n{}",
+            failure.text
+        );
+    }
+
+    fn warn_of_fixed(&self, compiled: &Compiled) {
+        let new = &compiled.server_fingerprints;
+        let differs = |key: &&&str| self.fingerprints.get(**key) != new.get(**key);
+        let keys: Vec<String> = FIXED.iter().filter(differs).map(|key| format!("`server.{key}`")).collect();
+        if !keys.is_empty() {
+            let keys = keys.join(", ");
+            tracing::warn!("{keys}: a change takes effect with the next start; the rest is applied now");
+        }
+    }
+}
+
+/// Why there is no new config.
+struct Failure {
+    text: String,
+    inputs: Vec<PathBuf>,
+}
+
+fn read(paths: &[PathBuf], old: &Engine) -> Result<Compiled, Failure> {
+    let of_report =
+        |report: Report| Failure { text: report.render(Style::PLAIN), inputs: report.inputs().to_vec() };
+    let loaded = load::load(paths, false).map_err(of_report)?;
+    if !loaded.report.is_empty() {
+        tracing::warn!("the changed config has warnings:\n{}", loaded.report.render(Style::PLAIN));
+    }
+    load::compile_after(loaded, Some(old)).map_err(|(report, problems)| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        Failure { text: lines.join("\n"), inputs: report.inputs().to_vec() }
+    })
+}
+
+async fn asked(hangup: &mut Option<Signal>) {
+    let received = match hangup {
+        Some(signal) => signal.recv().await,
+        None => None,
+    };
+    if received.is_none() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn look(inputs: Vec<PathBuf>) -> Look {
+    // Nothing in it panics; what looks like nothing is looked at again.
+    aside(move || Look::at(&inputs)).await.unwrap_or_default()
+}
+
+/// Runs what reads files where it holds up nobody else.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "one at a time, of the config's own files; a slow one delays only the reload"
+)]
+async fn aside<T: Send + 'static>(
+    run: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, tokio::task::JoinError> {
+    tokio::task::spawn_blocking(run).await
+}
+
+/// Waits until the files look otherwise than `seen`, and twice alike: whoever writes them has finished.
+async fn changed(inputs: &[PathBuf], seen: &Look) -> Look {
+    let mut last: Option<Look> = None;
+    loop {
+        sleep(watch::EVERY).await;
+        let now = look(inputs.to_vec()).await;
+        if now != *seen && last.as_ref() == Some(&now) {
+            return now;
+        }
+        last = Some(now);
+    }
+}
