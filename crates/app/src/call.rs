@@ -9,13 +9,17 @@ use renkei_core::{
 };
 use renkei_patterns::engine::Group;
 
-use crate::{cli::CallArgs, exit, load, logging};
+use crate::{
+    cli::CallArgs,
+    exit, load,
+    logging::{Aside, Log},
+};
 
 /// A value given as `key=@file` may be this long.
 const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
 pub(crate) async fn run(args: CallArgs) -> ExitCode {
-    if let Err(error) = logging::start(&args.log.log, false) {
+    if let Err(error) = Log::new(&args.log.log, false).and_then(|log| log.start(Aside::default())) {
         return exit::usage(&error);
     }
     let started = load::load_or_report(&args.config).and_then(|mut loaded| {

@@ -26,7 +26,7 @@ fn everything(config: &ServerConfig, engine: Arc<Engine>) -> Server {
     if engine.has_prompts() {
         server = server.with_prompts(engine);
     }
-    server
+    server.passing_baggage(config.telemetry.baggage)
 }
 
 fn of_group(config: &ServerConfig, plan: &GroupPlan, engine: Arc<Engine>) -> Server {
@@ -47,7 +47,7 @@ fn of_group(config: &ServerConfig, plan: &GroupPlan, engine: Arc<Engine>) -> Ser
     if group.has_prompts() {
         server = server.with_prompts(group);
     }
-    server
+    server.passing_baggage(config.telemetry.baggage)
 }
 
 fn info(config: &ServerConfig) -> Info {

@@ -68,6 +68,7 @@ pub(crate) fn options(plan: &Plan) -> engine::Options {
         concurrent_calls: limits.concurrent_calls,
         listed_resources: limits.listed_resources,
         cursor_key: plan.server.cursor_key.clone(),
+        audited: plan.server.audit.arguments.into(),
         keep: engine::Keep {
             result_bytes: limits.kept_result.as_usize(),
             total_bytes: limits.kept_results.as_usize(),

@@ -1,20 +1,85 @@
 //! Logs on stderr: stdout belongs to results, and to the protocol with `--stdio`.
+//!
+//! A line's level is what the operator must do: `error` act now, `warn` act soon, `info` know, `debug` nothing.
 
-use std::io::IsTerminal;
+use std::{fs::File, io::IsTerminal, sync::Arc};
 
-use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+use opentelemetry_sdk::trace::SdkTracer;
+use renkei_core::audit;
+use tracing::Subscriber;
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{FilterExt as _, LevelFilter, Targets, filter_fn},
+    fmt,
+    layer::SubscriberExt,
+    registry::LookupSpan,
+    util::SubscriberInitExt,
+};
 
 /// What is logged unless asked: our own lines. The MCP library's at `info` say the same at more length.
 pub(crate) const DEFAULT_FILTER: &str = "info,rmcp=warn";
+/// The exporters' own lines. What they say of a collector that is down, `telemetry::sender` says once.
+const EXPORTERS: &str = "opentelemetry";
 
-/// Starts logging. The error is a sentence about the filter.
-pub(crate) fn start(filter: &str, json: bool) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|e| {
-        format!("`{filter}` is not a log filter: {e}; write a level such as `info`, or `renkei_mcp=debug`")
-    })?;
-    let ansi = std::io::stderr().is_terminal();
-    let registry = tracing_subscriber::registry().with(filter);
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(ansi);
-    let started = if json { registry.with(layer.json()).try_init() } else { registry.with(layer).try_init() };
-    started.map_err(|e| e.to_string())
+/// How lines are written on stderr.
+#[derive(Debug)]
+pub(crate) struct Log {
+    filter: EnvFilter,
+    json: bool,
+}
+
+/// Where lines and spans go beside stderr.
+#[derive(Debug, Default)]
+pub(crate) struct Aside {
+    /// Takes the lines of the audit, which stderr then does not have.
+    pub(crate) audit: Option<File>,
+    pub(crate) traces: Option<SdkTracer>,
+}
+
+impl Log {
+    /// The error is a sentence about the filter.
+    pub(crate) fn new(filter: &str, json: bool) -> Result<Self, String> {
+        let parsed = EnvFilter::try_new(filter).map_err(|e| {
+            format!(
+                "`{filter}` is not a log filter: {e}; write a level such as `info`, or `renkei_mcp=debug`"
+            )
+        })?;
+        let parsed = match format!("{EXPORTERS}=off").parse() {
+            Ok(quiet) if !filter.contains(EXPORTERS) => parsed.add_directive(quiet),
+            _ => parsed,
+        };
+        Ok(Log { filter: parsed, json })
+    }
+
+    /// Starts logging; once in a process.
+    pub(crate) fn start(self, aside: Aside) -> Result<(), String> {
+        let audited_apart = aside.audit.is_some();
+        let filter = self.filter.and(filter_fn(move |line| !audited_apart || line.target() != audit::TARGET));
+        let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+        let lines = if self.json { lines.json().boxed() } else { lines.boxed() };
+        tracing_subscriber::registry()
+            .with(lines.with_filter(filter))
+            .with(aside.audit.map(audit_file))
+            .with(aside.traces.map(spans))
+            .try_init()
+            .map_err(|error| error.to_string())
+    }
+}
+
+/// Whatever `--log` says, all lines of the audit, as JSON.
+fn audit_file<S: Subscriber + for<'a> LookupSpan<'a>>(file: File) -> impl Layer<S> {
+    let lines =
+        fmt::layer().json().with_current_span(false).with_span_list(false).with_writer(Arc::new(file));
+    lines.with_filter(Targets::new().with_target(audit::TARGET, LevelFilter::INFO))
+}
+
+/// Our spans, whatever `--log` says: the sampler decides. Others' would tell of the sending itself.
+fn spans<S: Subscriber + for<'a> LookupSpan<'a>>(tracer: SdkTracer) -> impl Layer<S> {
+    let spans = tracing_opentelemetry::layer()
+        .with_tracer(tracer)
+        .with_context_activation(false)
+        .with_tracked_inactivity(false)
+        .with_location(false)
+        .with_threads(false);
+    spans.with_filter(Targets::new().with_target("renkei", LevelFilter::DEBUG))
 }

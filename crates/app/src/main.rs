@@ -1,5 +1,6 @@
 //! The binary `renkei`: the command line, and the wiring of all crates.
 
+mod aside;
 mod call;
 mod check;
 mod cli;
@@ -11,6 +12,7 @@ mod logging;
 mod reload;
 mod schema;
 mod serve;
+mod telemetry;
 mod test;
 mod tokens;
 mod watch;

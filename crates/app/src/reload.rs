@@ -1,9 +1,10 @@
 //! A changed config is applied while the server runs: read and checked whole, then served in place of the old one.
 
 use std::{
+    io,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -25,7 +26,7 @@ use crate::{
 };
 
 /// What only a new process can change.
-const FIXED: [&str; 15] = [
+const FIXED: [&str; 18] = [
     "listen",
     "store",
     "public_url",
@@ -41,17 +42,42 @@ const FIXED: [&str; 15] = [
     "limits.sessions",
     "limits.session_idle",
     "limits.drain",
+    "metrics",
+    "audit.file",
+    "telemetry.otlp",
 ];
 
-/// Whether the config on disk was refused, for whoever asks after the server's health.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Refused(Arc<AtomicBool>);
+/// What is served now, for whoever asks after the server's health.
+#[derive(Clone, Debug)]
+pub(crate) struct Served {
+    engine: Arc<RwLock<Arc<Engine>>>,
+    /// Whether the config on disk is another one, and was refused.
+    refused: Arc<AtomicBool>,
+}
 
-impl Refused {
-    /// A sentence, if so.
+impl Served {
+    pub(crate) fn new(engine: Arc<Engine>) -> Self {
+        Served { engine: Arc::new(RwLock::new(engine)), refused: Arc::default() }
+    }
+
+    fn engine(&self) -> Arc<Engine> {
+        self.engine.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, engine: Arc<Engine>) {
+        *self.engine.write().unwrap_or_else(PoisonError::into_inner) = engine;
+        self.refused.store(false, Ordering::Relaxed);
+    }
+
+    /// Of each system: its name, and whether it is connected.
+    pub(crate) fn systems(&self) -> Vec<(Arc<str>, bool)> {
+        self.engine().health().into_iter().map(|(name, down)| (name, down.is_none())).collect()
+    }
+
+    /// A sentence, if the config on disk was refused.
     pub(crate) fn note(&self) -> Option<&'static str> {
         let note = "the config on disk was refused, and the one before is served: the log says why";
-        self.0.load(Ordering::Relaxed).then_some(note)
+        self.refused.load(Ordering::Relaxed).then_some(note)
     }
 }
 
@@ -63,8 +89,7 @@ pub(crate) struct Reload {
     may_watch: bool,
     hangup: Option<Signal>,
     site: Arc<Site>,
-    refused: Refused,
-    engine: Arc<Engine>,
+    served: Served,
     /// Of `server` at the start.
     fingerprints: IndexMap<String, u64>,
     watches: bool,
@@ -74,14 +99,8 @@ pub(crate) struct Reload {
 }
 
 /// From now on `SIGHUP` does not end the process.
-pub(crate) fn on_hangup() -> Option<Signal> {
-    match signal(SignalKind::hangup()) {
-        Ok(signal) => Some(signal),
-        Err(error) => {
-            tracing::error!(%error, "cannot listen for SIGHUP");
-            None
-        }
-    }
+pub(crate) fn on_hangup() -> io::Result<Signal> {
+    signal(SignalKind::hangup())
 }
 
 impl Reload {
@@ -91,8 +110,7 @@ impl Reload {
             may_watch,
             hangup: None,
             site,
-            refused: Refused::default(),
-            engine: compiled.engine.clone(),
+            served: Served::new(compiled.engine.clone()),
             fingerprints: compiled.server_fingerprints.clone(),
             watches: compiled.server.watch,
             inputs: compiled.report.inputs().to_vec(),
@@ -105,12 +123,13 @@ impl Reload {
         Reload { seen, ..self }
     }
 
-    pub(crate) fn on(self, hangup: Option<Signal>) -> Self {
+    pub(crate) fn on(self, hangup: io::Result<Signal>) -> Self {
+        let hangup = hangup.inspect_err(|error| tracing::error!(%error, "cannot listen for SIGHUP")).ok();
         Reload { hangup, ..self }
     }
 
-    pub(crate) fn refused(&self) -> Refused {
-        self.refused.clone()
+    pub(crate) fn served(&self) -> Served {
+        self.served.clone()
     }
 
     /// Applies changes until `end`, then ends what the engine keeps up.
@@ -131,11 +150,11 @@ impl Reload {
             };
             self.apply().await;
         }
-        self.engine.shutdown().await;
+        self.served.engine().shutdown().await;
     }
 
     async fn apply(&mut self) {
-        let (paths, old) = (self.paths.clone(), self.engine.clone());
+        let (paths, old) = (self.paths.clone(), self.served.engine());
         // Files are read, and many templates compiled.
         let read = aside(move || read(&paths, &old)).await;
         let compiled = match read {
@@ -146,15 +165,14 @@ impl Reload {
         self.warn_of_fixed(&compiled);
         compiled.engine.start();
         self.site.replace(endpoints::new(&compiled)).await;
-        self.engine = compiled.engine;
+        self.served.set(compiled.engine);
         self.watches = compiled.server.watch;
         self.inputs = compiled.report.inputs().to_vec();
-        self.refused.0.store(false, Ordering::Relaxed);
         tracing::info!("the changed config is served");
     }
 
     fn refuse(&mut self, failure: Failure) {
-        self.refused.0.store(true, Ordering::Relaxed);
+        self.served.refused.store(true, Ordering::Relaxed);
         // Those of the config that is served are looked at, too: to mend one may be to put back another.
         for input in failure.inputs {
             if !self.inputs.contains(&input) {

@@ -2,28 +2,52 @@
 
 use std::{io::Write as _, net::SocketAddr, process::ExitCode, sync::Arc};
 
-use renkei_config::{AuthConfig, JwtConfig, ServerConfig};
+use renkei_config::{AuthConfig, JwtConfig, Loaded, ServerConfig};
 use renkei_core::Secret;
-use renkei_http::{Access, Algorithm, ApiKey, Authentication, Authority, JwtKey, JwtOptions, Pages};
+use renkei_http::{Access, Algorithm, ApiKey, Authentication, Authority, Health, JwtKey, JwtOptions, Pages};
 use renkei_mcp::Site;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    aside::Aside,
     cli::ServeArgs,
-    endpoints, exit, load, logging,
-    reload::{self, Refused, Reload},
+    endpoints, exit, load,
+    logging::Log,
+    reload::{self, Reload, Served},
+    telemetry::Telemetry,
     watch::Look,
 };
 
 pub(crate) async fn run(args: ServeArgs) -> ExitCode {
-    if let Err(error) = logging::start(&args.log.log, args.log.log_json) {
-        return exit::usage(&error);
-    }
-    let stop = stop_on_signal();
+    let log = match Log::new(&args.log.log, args.log.log_json) {
+        Ok(log) => log,
+        Err(error) => return exit::usage(&error),
+    };
     let hangup = reload::on_hangup();
     let seen = Look::of_config(&args.config.paths);
-    let compiled = match load::load_or_report(&args.config.paths).and_then(load::compile) {
+    let loaded = match load::load_or_report(&args.config.paths) {
+        Ok(loaded) => loaded,
+        Err(code) => return code,
+    };
+    let telemetry = match Telemetry::start(&loaded.plan.server, &loaded.plan.base_dir, log) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return exit::fail(&error),
+    };
+    let changes = |reload: Reload| reload.since(seen).on(hangup);
+    let code = serve(args, loaded, changes, &telemetry).await;
+    telemetry.stop().await;
+    code
+}
+
+async fn serve(
+    args: ServeArgs,
+    loaded: Loaded,
+    changes: impl FnOnce(Reload) -> Reload,
+    telemetry: &Telemetry,
+) -> ExitCode {
+    let stop = stop_on_signal();
+    let compiled = match load::compile(loaded) {
         Ok(compiled) => compiled,
         Err(code) => return code,
     };
@@ -32,9 +56,8 @@ pub(crate) async fn run(args: ServeArgs) -> ExitCode {
     }
     compiled.engine.start();
     let site = Site::new(endpoints::new(&compiled), stop.clone());
-    let reload =
-        Reload::new(args.config.paths, !args.no_watch, &compiled, site.clone()).since(seen).on(hangup);
-    let refused = reload.refused();
+    let reload = changes(Reload::new(args.config.paths, !args.no_watch, &compiled, site.clone()));
+    let served = reload.served();
     let end = CancellationToken::new();
     let groups = compiled.groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>();
     let config = compiled.server.clone();
@@ -46,7 +69,7 @@ pub(crate) async fn run(args: ServeArgs) -> ExitCode {
     } else {
         let address = args.listen.unwrap_or(config.listen);
         match listen(address, &groups).await {
-            Ok(listener) => serve_http(&config, site, listener, stop, refused).await,
+            Ok(listener) => serve_http(&config, site, listener, telemetry, stop, served).await,
             Err(code) => code,
         }
     };
@@ -77,15 +100,16 @@ pub(crate) async fn serve_http(
     config: &ServerConfig,
     site: Arc<Site>,
     listener: TcpListener,
+    telemetry: &Telemetry,
     stop: CancellationToken,
-    refused: Refused,
+    now: Served,
 ) -> ExitCode {
     let address = match listener.local_addr() {
         Ok(address) => address,
         Err(error) => return exit::fail(&format!("failed to read the listener's address: {error}")),
     };
-    let options = match http_options(config) {
-        Ok(options) => renkei_http::Options { note: Arc::new(move || refused.note()), ..options },
+    let mut options = match http_options(config) {
+        Ok(options) => options,
         Err(error) => {
             exit::fail(&error);
             return ExitCode::from(exit::CONFIG);
@@ -94,7 +118,23 @@ pub(crate) async fn serve_http(
     if !address.ip().is_loopback() && options.authentication.anonymous_allowed {
         tracing::warn!(%address, "whoever reaches this address may call every tool: `server.auth` says who may");
     }
-    match renkei_http::serve(listener, renkei_mcp::router(site), stop, options).await {
+    options.health = health(now, address.ip().is_loopback());
+    let page = telemetry.page(config);
+    let aside = match (page, config.metrics.as_ref().and_then(|metrics| metrics.listen)) {
+        (Some(page), Some(listen)) => match Aside::start(listen, &page, &options, &stop).await {
+            Ok(aside) => Some(aside),
+            Err(error) => return exit::fail(&error),
+        },
+        (page, _) => {
+            options.metrics = page;
+            None
+        }
+    };
+    let served = renkei_http::serve(listener, renkei_mcp::router(site), stop, options).await;
+    if let Some(aside) = aside {
+        aside.stop().await;
+    }
+    match served {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => exit::fail(&format!("failed to serve: {error}")),
     }
@@ -104,6 +144,16 @@ async fn serve_stdio(site: Arc<Site>, group: Option<&str>) -> ExitCode {
     match renkei_mcp::serve_stdio(site, group).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => exit::fail(&format!("failed to serve on stdio: {error}")),
+    }
+}
+
+fn health(served: Served, names: bool) -> Health {
+    let also = served.clone();
+    Health {
+        systems: Arc::new(move || served.systems()),
+        note: Arc::new(move || also.note()),
+        names,
+        stopping: None,
     }
 }
 
@@ -119,6 +169,7 @@ pub(crate) fn http_options(config: &ServerConfig) -> Result<renkei_http::Options
         hosts: config.hosts.iter().map(|name| host(&name.0)).collect::<Result<_, _>>()?,
         origins: config.origins.iter().map(|name| origin(&name.0)).collect::<Result<_, _>>()?,
         public_url: config.public_url.clone(),
+        any_host: false,
     };
     let limits = &config.limits;
     Ok(renkei_http::Options {
@@ -200,7 +251,7 @@ async fn signal() {
 }
 
 #[expect(clippy::print_stderr, reason = "scripts wait for this line; it is not a log line")]
-fn announce(line: &str) {
+pub(crate) fn announce(line: &str) {
     eprintln!("{line}");
     let _ = std::io::stderr().flush();
 }

@@ -12,6 +12,7 @@ mod environment;
 mod auth;
 mod icon;
 mod server;
+mod telemetry;
 
 mod action;
 mod complete;
@@ -37,3 +38,4 @@ pub use reference::reference;
 pub use report::{Report, Style};
 pub use schema::schema;
 pub use server::{HostName, LimitsConfig, OriginName, ServerConfig, StoreConfig};
+pub use telemetry::{AuditConfig, AuditedArguments, MetricsConfig, OtlpConfig, TelemetryConfig};

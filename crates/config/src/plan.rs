@@ -189,7 +189,9 @@ fn server_fingerprints(server: &Node) -> IndexMap<String, u64> {
         let entries = node.and_then(Node::as_map).unwrap_or_default().to_vec();
         entries.into_iter().map(move |entry| (format!("{prefix}{}", entry.key), fingerprint(&entry.value)))
     };
-    entries(Some(server), "").chain(entries(server.get("limits"), "limits.")).collect()
+    let parts = [("limits", "limits."), ("audit", "audit."), ("telemetry", "telemetry.")];
+    let inner = parts.into_iter().flat_map(|(key, prefix)| entries(server.get(key), prefix));
+    entries(Some(server), "").chain(inner).collect()
 }
 
 fn check_system_name(entry: &Entry, d: &mut Diagnostics) {

@@ -1,5 +1,7 @@
 //! Reference pages in Markdown, generated from the same schemas as the editors' one.
 
+mod metrics;
+
 use renkei_core::{Definitions, Map, PatternKind, Schema, Value, pattern::ACTION_DEFINITION};
 
 use crate::{
@@ -66,6 +68,7 @@ pub fn reference(kinds: &Kinds<'_>) -> Vec<(String, String)> {
             &parts.definitions,
         ),
         systems(kinds, &parts),
+        metrics::page(),
     ];
     for kind in kinds.patterns {
         pages.push(pattern(*kind, kinds, &parts));

@@ -9,7 +9,11 @@ use renkei_core::{
 use renkei_derive::FromNode;
 use url::Url;
 
-use crate::{auth::AuthConfig, icon::IconConfig};
+use crate::{
+    auth::AuthConfig,
+    icon::IconConfig,
+    telemetry::{AuditConfig, MetricsConfig, TelemetryConfig},
+};
 
 /// How this server is reached, by whom, and what it gives at most. May use `${env.X}` and
 /// `${file["path"]}`; they are read once, at start.
@@ -72,6 +76,17 @@ pub struct ServerConfig {
     /// What the server takes and gives at most.
     #[config(default)]
     pub limits: LimitsConfig,
+
+    /// A page of numbers for Prometheus. Off without it; `metrics: {}` puts it at `/metrics`.
+    pub metrics: Option<MetricsConfig>,
+
+    /// Who called what, and what became of it.
+    #[config(default)]
+    pub audit: AuditConfig,
+
+    /// Traces and metrics for a collector of OpenTelemetry.
+    #[config(default)]
+    pub telemetry: TelemetryConfig,
 }
 
 /// A shorter key could be guessed.
@@ -224,6 +239,13 @@ fn check_server(server: &ServerConfig, node: &Node, d: &mut Diagnostics) {
                 "an address that others can reach needs the names under which they reach it",
             )
             .hint("add `public_url: https://…` or `hosts: [name.example.com]`; a request with another `Host` is refused"),
+        );
+    }
+    let anybody = server.auth.as_ref().is_none_or(|auth| auth.anonymous);
+    if anybody && server.metrics.as_ref().is_some_and(|metrics| metrics.listen.is_none()) {
+        d.push(
+            Diagnostic::error(place("metrics"), "everybody who reaches the server would read its metrics")
+                .hint("give them an address of their own, `metrics: { listen: 127.0.0.1:9383 }`, or let nobody call without a key"),
         );
     }
     if server.auth.is_none() {

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::trace::Trace;
 use crate::{Cursor, Page, Paging, Principal, Result, Tree, Value};
 
 /// What a repeat of the operation would do.
@@ -218,62 +219,6 @@ impl Attempt {
 
     pub fn was_sent(&self) -> bool {
         self.sent.load(Ordering::Acquire)
-    }
-}
-
-/// W3C Trace Context: the ids that tie logs and systems together.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trace {
-    /// `traceparent`, version 00.
-    pub parent: Arc<str>,
-    /// `tracestate`, as it came.
-    pub state: Option<Arc<str>>,
-}
-
-impl Trace {
-    /// A new trace.
-    pub fn new() -> Self {
-        let trace = uuid::Uuid::new_v4().simple().to_string();
-        let span = uuid::Uuid::new_v4().simple().to_string();
-        Trace { parent: format!("00-{trace}-{}-01", &span[..16]).into(), state: None }
-    }
-
-    /// A new span in the trace that `parent` (a `traceparent`) names; a new trace if it is malformed.
-    pub fn child_of(parent: &str, state: Option<&str>) -> Self {
-        let fresh = Self::new();
-        let parts: Vec<&str> = parent.split('-').collect();
-        let hex = |text: &str, len: usize| {
-            text.len() == len
-                && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-                && text.bytes().any(|b| b != b'0')
-        };
-        match parts[..] {
-            ["00", trace, span, flags]
-                if hex(trace, 32)
-                    && hex(span, 16)
-                    && flags.len() == 2
-                    && flags.bytes().all(|b| b.is_ascii_hexdigit()) =>
-            {
-                let own = &fresh.parent[36..52];
-                Trace {
-                    parent: format!("00-{trace}-{own}-{flags}").into(),
-                    // Longer ones are dropped, as the specification allows.
-                    state: state.filter(|s| s.len() <= 512).map(Into::into),
-                }
-            }
-            _ => fresh,
-        }
-    }
-
-    /// The 32 hexadecimal digits of the trace id.
-    pub fn id(&self) -> &str {
-        &self.parent[3..35]
-    }
-}
-
-impl Default for Trace {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

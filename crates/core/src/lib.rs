@@ -20,6 +20,10 @@ pub mod call;
 pub mod page;
 pub mod principal;
 pub mod run;
+pub mod trace;
+
+pub mod audit;
+pub mod metric;
 
 pub mod connector;
 pub mod pattern;

@@ -3,7 +3,7 @@
 //! A request passes, in this order:
 //! 1. the connection (`listener`): a cap on connections, time for the headers, size of the headers, time for
 //!    a client that does not read;
-//! 2. `/health/live` and `/health/ready`, which say nothing but a word, and so are open to any probe;
+//! 2. `/health/live` and `/health/ready`, which say little, and so are open to any probe;
 //! 3. `Host` and `Origin` (`access`): a page in somebody's browser must not reach a server on loopback;
 //! 4. authentication (`auth`): afterwards the request's extensions hold an `Arc<Principal>`;
 //! 5. the body's size and pace (`intake`);
@@ -14,51 +14,32 @@ mod auth;
 mod health;
 mod intake;
 mod listener;
+mod metrics;
 mod reply;
 mod stall;
 
-use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, middleware};
 
 pub use self::{
     access::{Access, Authority, Origin, Pages},
     auth::{Algorithm, ApiKey, Authentication, JwtKey, JwtOptions},
+    health::Health,
     listener::{Drained, serve},
+    metrics::Metrics,
 };
 
 /// How a listener behaves.
-#[derive(Clone)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     pub access: Access,
     pub authentication: Authentication,
     pub limits: Limits,
-    /// What `/health/ready` asks; it is not asked any more once the listener drains.
-    pub ready: Arc<dyn Fn() -> bool + Send + Sync>,
-    /// What `/health/ready` adds for people while it is ready: something to look at, which stops nothing.
-    pub note: Arc<dyn Fn() -> Option<&'static str> + Send + Sync>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options {
-            access: Access::default(),
-            authentication: Authentication::default(),
-            limits: Limits::default(),
-            ready: Arc::new(|| true),
-            note: Arc::new(|| None),
-        }
-    }
-}
-
-impl fmt::Debug for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("access", &self.access)
-            .field("authentication", &self.authentication)
-            .field("limits", &self.limits)
-            .finish_non_exhaustive()
-    }
+    /// What the probes hear.
+    pub health: Health,
+    /// For scrapers, behind the same checks as all else.
+    pub metrics: Option<Metrics>,
 }
 
 /// What one client, and all together, may take.
@@ -99,6 +80,10 @@ pub fn guard(router: Router, local: SocketAddr, options: &Options) -> Router {
     let access = Arc::new(access::Guard::new(&options.access, local));
     let authentication = Arc::new(options.authentication.clone());
     let intake = intake::Limit { bytes: options.limits.body_bytes, pause: options.limits.body_pause };
+    let router = match &options.metrics {
+        Some(metrics) => router.merge(metrics.router()),
+        None => router,
+    };
     router
         .layer(middleware::from_fn_with_state(intake, intake::check))
         .layer(middleware::from_fn_with_state(authentication, auth::check))

@@ -2,7 +2,7 @@
 
 use std::{io, pin::pin, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, middleware};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{Limits, Options, guard, health, stall::Stalling};
+use crate::{Limits, Options, guard, health, metrics, stall::Stalling};
 
 /// After the system refused a connection for want of something (files, memory), before the next try.
 const REST_AFTER_FAILURE: Duration = Duration::from_millis(100);
@@ -41,8 +41,9 @@ pub async fn serve(
     options: Options,
 ) -> io::Result<Drained> {
     let guarded = guard(router, listener.local_addr()?, &options);
-    let app = health::router(options.ready.clone(), options.note.clone(), shutdown.clone())
-        .fallback_service(guarded);
+    let app = health::router(options.health.clone(), shutdown.clone())
+        .fallback_service(guarded)
+        .layer(middleware::from_fn(metrics::count));
     let limits = options.limits;
     let places = Arc::new(Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
     let mut connections = JoinSet::new();
@@ -57,6 +58,7 @@ pub async fn serve(
                 Ok((stream, _)) => {
                     let connection = connection(stream, app.clone(), limits.clone(), shutdown.clone());
                     connections.spawn(async move {
+                        let _open = metrics::Open::new();
                         connection.await;
                         drop(place);
                     });

@@ -2,6 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use renkei_core::metric;
 use serde_json::json;
 
 /// Why a request goes no further.
@@ -22,6 +23,7 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
+        metrics::counter!(metric::REFUSALS.name, "reason" => self.error).increment(1);
         (self.status, axum::Json(json!({ "error": self.error, "message": self.message }))).into_response()
     }
 }

@@ -7,22 +7,39 @@ use std::{
     time::Duration,
 };
 
+use metrics::Counter;
+use renkei_core::metric;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep},
 };
 
-/// Fails a write that makes no progress for `limit`. Reads pass: a client may listen as long as it likes.
+/// Fails a write that makes no progress for `limit`, and counts bytes. Reads pass: a client may listen as long as it
+/// likes.
 pub(crate) struct Stalling<T> {
     inner: T,
     limit: Duration,
     /// Runs while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
+    received: Counter,
+    sent: Counter,
 }
 
 impl<T> Stalling<T> {
     pub(crate) fn new(inner: T, limit: Duration) -> Self {
-        Stalling { inner, limit, waiting: None }
+        Stalling {
+            inner,
+            limit,
+            waiting: None,
+            received: metrics::counter!(metric::RECEIVED_BYTES.name),
+            sent: metrics::counter!(metric::SENT_BYTES.name),
+        }
+    }
+
+    fn count(&self, written: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.sent.increment(*bytes as u64);
+        }
     }
 
     fn watch<R>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
@@ -47,13 +64,17 @@ impl<T: AsyncRead + Unpin> AsyncRead for Stalling<T> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.inner).poll_read(cx, buffer);
+        self.received.increment((buffer.filled().len() - before) as u64);
+        polled
     }
 }
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Stalling<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.inner).poll_write(cx, data);
+        self.count(&polled);
         self.watch(cx, polled)
     }
 
@@ -63,6 +84,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Stalling<T> {
         data: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.inner).poll_write_vectored(cx, data);
+        self.count(&polled);
         self.watch(cx, polled)
     }
 

@@ -1,5 +1,7 @@
 //! What the tests of all crates share.
 
+#[cfg(feature = "collector")]
+pub mod collector;
 pub mod fault;
 pub mod mariadb;
 pub mod postgres;

@@ -23,7 +23,13 @@ use self::{
     paper::Paper,
     systems::{DEFAULT_PORTS, Service, Systems},
 };
-use crate::{endpoints, exit, load, logging, reload::Refused, serve};
+use crate::{
+    endpoints, exit, load,
+    logging::{Aside, Log},
+    reload::Served,
+    serve,
+    telemetry::Telemetry,
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
@@ -40,7 +46,7 @@ pub(crate) struct DemoArgs {
 
 pub(crate) async fn run(args: DemoArgs) -> ExitCode {
     // The demo provokes warnings on purpose; they are not news.
-    if let Err(error) = logging::start("error", false) {
+    if let Err(error) = Log::new("error", false).and_then(|log| log.start(Aside::default())) {
         return exit::usage(&error);
     }
     let paper = Paper::new();
@@ -85,9 +91,10 @@ async fn whole(args: &DemoArgs, paper: Paper) -> anyhow::Result<ExitCode> {
     let server = {
         let site = Site::new(endpoints::new(&compiled), stop.clone());
         let (config, stop) = (compiled.server.clone(), stop.clone());
-        tokio::spawn(
-            async move { serve::serve_http(&config, site, listener, stop, Refused::default()).await },
-        )
+        let served = Served::new(compiled.engine.clone());
+        tokio::spawn(async move {
+            serve::serve_http(&config, site, listener, &Telemetry::default(), stop, served).await
+        })
     };
     paper.heading(&format!("Renkei serves {} at {url}", example.shop().display()));
 

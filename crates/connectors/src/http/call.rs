@@ -292,6 +292,9 @@ fn default_headers(cx: &CallContext, plan: &Plan) -> HeaderMap {
     headers.insert(header::ACCEPT, plan.accept.clone().unwrap_or(any));
     if let Ok(parent) = HeaderValue::from_str(&cx.trace.parent) {
         headers.insert("traceparent", parent);
+        if let Some(Ok(baggage)) = cx.trace.baggage.as_deref().map(HeaderValue::from_str) {
+            headers.insert("baggage", baggage);
+        }
         if let Some(Ok(state)) = cx.trace.state.as_deref().map(HeaderValue::from_str) {
             headers.insert("tracestate", state);
         }

@@ -32,6 +32,8 @@ pub struct Access {
     pub origins: Vec<Pages>,
     /// How clients reach the server; its host and its origin are allowed.
     pub public_url: Option<Url>,
+    /// Whether any `Host` will do: for an address of this machine that no browser is meant to reach.
+    pub any_host: bool,
 }
 
 /// [`Access`] for the address that was bound.
@@ -39,6 +41,7 @@ pub struct Access {
 pub(crate) struct Guard {
     hosts: Vec<Authority>,
     origins: Vec<Pages>,
+    any_host: bool,
 }
 
 impl Guard {
@@ -52,7 +55,7 @@ impl Guard {
         let own = own_names(local);
         origins.extend(own.iter().filter_map(Pages::of_authority));
         hosts.extend(own);
-        Guard { hosts, origins }
+        Guard { hosts, origins, any_host: access.any_host }
     }
 
     /// The host that the request is for.
@@ -71,10 +74,11 @@ impl Guard {
         {
             return bad("the request line and the `Host` header name different hosts");
         }
-        if self.hosts.iter().any(|allowed| allowed.covers(&host)) {
+        if self.any_host || self.hosts.iter().any(|allowed| allowed.covers(&host)) {
             return Ok(());
         }
-        tracing::warn!(%host, "refused a request for a host that is not ours");
+        // What strangers send is nobody's task; the numbers say when it is much.
+        tracing::info!(%host, "refused a request for a host that is not ours");
         let message = format!("this server is not `{host}`; its operator can add the name to `server.hosts`");
         Err(Refusal::new(StatusCode::FORBIDDEN, "host_not_allowed", message))
     }
@@ -90,7 +94,7 @@ impl Guard {
         {
             return Ok(Some(origin));
         }
-        tracing::warn!(origin = shown, "refused a request from a page that is not allowed");
+        tracing::info!(origin = shown, "refused a request from a page that is not allowed");
         let message = format!(
             "pages from `{shown}` may not use this server; its operator can add it to `server.origins`"
         );

@@ -13,6 +13,7 @@ fn options(hosts: &[&str], origins: &[&str], public_url: Option<&str>) -> Option
         hosts: hosts.iter().map(|host| Authority::parse(host).unwrap()).collect(),
         origins: origins.iter().map(|origin| Pages::parse(origin).unwrap()).collect(),
         public_url: public_url.map(|url| url.parse().unwrap()),
+        ..Access::default()
     };
     Options { access, ..Options::default() }
 }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, routing::get};
 use http::StatusCode;
-use renkei_http::{Authentication, Drained, Limits, Options, serve};
+use renkei_http::{Authentication, Drained, Health, Limits, Metrics, Options, serve};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -83,24 +83,50 @@ fn status(text: &str) -> Option<u16> {
 }
 
 #[tokio::test]
-async fn health_is_open_to_any_probe() {
-    let ready = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let asked = ready.clone();
-    let options = Options {
+async fn health_is_open_to_any_probe_and_says_no_names() {
+    let options = |names: bool| Options {
         authentication: Authentication { anonymous_allowed: false, ..Authentication::default() },
-        ready: Arc::new(move || asked.load(std::sync::atomic::Ordering::Relaxed)),
+        health: Health {
+            systems: Arc::new(|| vec![("crm".into(), true), ("bank".into(), false)]),
+            note: Arc::new(move || names.then_some("look at it")),
+            names,
+            ..Health::default()
+        },
         ..Options::default()
     };
-    let served = start(options).await;
+    let served = start(options(false)).await;
     assert!(served.get("/health/live", "10.1.2.3:8383").await.ends_with("live\n"));
     let text = served.get("/health/ready", "10.1.2.3:8383").await;
-    assert_eq!(status(&text), Some(503));
-    assert!(text.ends_with("starting\n"), "{text}");
-    ready.store(true, std::sync::atomic::Ordering::Relaxed);
-    assert!(served.get("/health/ready", "10.1.2.3:8383").await.ends_with("ready\n"));
+    // A system that is down takes nobody else with it.
+    assert_eq!(status(&text), Some(200));
+    assert!(text.ends_with(r#"{"status":"ready","systems":{"up":1,"down":1}}"#), "{text}");
     // All else is not.
     assert_eq!(status(&served.get("/", "10.1.2.3:8383").await), Some(403));
     assert_eq!(status(&served.get("/", &served.address.to_string()).await), Some(401));
+
+    let served = start(options(true)).await;
+    let text = served.get("/health/ready", "x").await;
+    assert!(
+        text.ends_with(r#"{"status":"ready","systems":{"crm":"up","bank":"down"},"note":"look at it"}"#),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn metrics_are_behind_the_same_checks_as_all_else() {
+    let metrics = Metrics { path: "/metrics".into(), render: Arc::new(|| "renkei_calls_total 7\n".into()) };
+    let open = start(Options { metrics: Some(metrics.clone()), ..Options::default() }).await;
+    let text = open.get("/metrics", &open.address.to_string()).await;
+    assert!(text.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{text}");
+    assert!(text.ends_with("renkei_calls_total 7\n"), "{text}");
+    assert_eq!(status(&open.get("/metrics", "rebound.example.com").await), Some(403));
+    let closed = start(Options {
+        metrics: Some(metrics),
+        authentication: Authentication { anonymous_allowed: false, ..Authentication::default() },
+        ..Options::default()
+    })
+    .await;
+    assert_eq!(status(&closed.get("/metrics", &closed.address.to_string()).await), Some(401));
 }
 
 #[tokio::test]

@@ -1,10 +1,11 @@
-//! One `tools/call`: its context, its progress, its end, its line in the log.
+//! One `tools/call`: its context, its span, its progress, its end. The audit is the engine's; what never reaches it
+//! is told here.
 
 use std::{any::Any, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 use renkei_core::{
-    CallContext, Error, Kind, Principal, Retry, Value,
+    CallContext, Error, Kind, Principal, Retry, Value, audit,
     call::Trace,
     run::{Level, ProgressSink},
     tool::{Content, ToolResult},
@@ -15,6 +16,7 @@ use rmcp::{
     service::{Peer, RequestContext},
 };
 use tokio::time::Instant;
+use tracing::{Instrument as _, Span, debug_span, field};
 
 use super::{
     Server,
@@ -33,20 +35,39 @@ impl Server {
         context: RequestContext<RoleServer>,
         level: Option<Level>,
     ) -> Result<CallToolResult, ErrorData> {
-        let name = &*request.name;
+        let (span, trace) = begin("tools/call", &request.name, &context, self.passes_baggage);
+        let cx = CallContext {
+            trace,
+            ..CallContext::new(Instant::now() + self.tools.timeout(&request.name), principal(&context))
+        };
+        let result = self.run(&request.name, cx, &context, level).instrument(span.clone()).await;
+        if result.as_ref().map_or(true, |result| result.is_error == Some(true)) {
+            span.record("otel.status_code", "error");
+        }
+        result
+    }
+
+    async fn run(
+        &self,
+        name: &str,
+        cx: CallContext,
+        context: &RequestContext<RoleServer>,
+        level: Option<Level>,
+    ) -> Result<CallToolResult, ErrorData> {
         if !self.published.contains_key(name) {
+            let error = Error::new(Kind::NotFound, "there is no such tool");
+            audit::refused("tool", name, false, &cx, &error);
             return Err(unknown_tool(name));
         }
-        let started = Instant::now();
-        let cx = CallContext {
-            trace: trace(&context),
-            ..CallContext::new(started + self.tools.timeout(name), principal(&context))
-        };
-        let record = Record { tool: name, cx: cx.clone(), started, exact: &self.exact };
+        let record = Record { tool: name, cx: cx.clone(), exact: &self.exact };
         let Ok(permit) = self.calls.try_acquire() else {
-            return record.finish(busy(name, self.limits.calls));
+            let refusal = busy(name, self.limits.calls);
+            if let Some(error) = &refusal.error {
+                audit::refused("tool", name, true, &cx, error);
+            }
+            return record.finish(refusal);
         };
-        let arguments = arguments(&context);
+        let arguments = arguments(context);
         let token = context.meta.get_progress_token();
         let queue = Queue::new(token.is_some(), logging::asked(&context.meta).or(level)).map(Arc::new);
         let sink = queue.clone().map(|queue| queue as Arc<dyn ProgressSink>);
@@ -71,7 +92,6 @@ impl Server {
             tokio::select! {
                 biased;
                 () = context.ct.cancelled() => {
-                    record.line(Some(Kind::Cancelled), None);
                     return Err(ErrorData::internal_error("the call was cancelled", None));
                 }
                 outcome = &mut run => break outcome,
@@ -152,30 +172,50 @@ pub(super) fn principal(context: &RequestContext<RoleServer>) -> Arc<Principal> 
     principal.cloned().unwrap_or_else(|| Arc::new(Principal::anonymous()))
 }
 
-/// The request's own trace before that of the HTTP request that carries it.
-pub(super) fn trace(context: &RequestContext<RoleServer>) -> Trace {
-    if let Some(parent) = context.meta.get_traceparent() {
-        return Trace::child_of(parent, context.meta.get_tracestate());
-    }
-    let headers = context.extensions.get::<http::request::Parts>().map(|parts| &parts.headers);
-    let header = |name| headers.and_then(|headers| headers.get(name)).and_then(|v| v.to_str().ok());
-    match header("traceparent") {
-        Some(parent) => Trace::child_of(parent, header("tracestate")),
-        None => Trace::new(),
-    }
+/// The span of a request, and its place in the trace that its sender named.
+pub(super) fn begin(
+    method: &'static str,
+    name: &str,
+    context: &RequestContext<RoleServer>,
+    passes_baggage: bool,
+) -> (Span, Trace) {
+    let span = debug_span!(
+        "request",
+        otel.kind = "server",
+        otel.name = method,
+        otel.status_code = field::Empty,
+        name,
+        principal = &*principal(context).name,
+    );
+    let trace = Trace::of_request(&span, received(context, passes_baggage));
+    (span, trace)
 }
 
-/// What the log says of a call.
+/// The request's own trace before that of the HTTP request that carries it.
+fn received(context: &RequestContext<RoleServer>, passes_baggage: bool) -> Option<Trace> {
+    let meta = &context.meta;
+    if let Some(parent) = meta.get_traceparent() {
+        let baggage = meta.get_baggage().filter(|_| passes_baggage);
+        return Trace::received(parent, meta.get_tracestate(), baggage);
+    }
+    let headers = &context.extensions.get::<http::request::Parts>()?.headers;
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    Trace::received(
+        header("traceparent")?,
+        header("tracestate"),
+        header("baggage").filter(|_| passes_baggage),
+    )
+}
+
+/// What is needed to answer a call.
 struct Record<'a> {
     tool: &'a str,
     cx: CallContext,
-    started: Instant,
     exact: &'a Exact,
 }
 
 impl Record<'_> {
     fn finish(&self, result: ToolResult) -> Result<CallToolResult, ErrorData> {
-        self.line(result.error.as_ref().map(Error::kind), result.error.as_ref());
         let of_protocol = result.error.as_ref().and_then(|error| Some((error, error.protocol_code()?)));
         match of_protocol {
             Some((error, code)) => {
@@ -184,20 +224,6 @@ impl Record<'_> {
             }
             None => Ok(publish::result(result, self.exact)),
         }
-    }
-
-    /// One line a call.
-    fn line(&self, failure: Option<Kind>, error: Option<&Error>) {
-        tracing::info!(
-            tool = self.tool,
-            principal = &*self.cx.principal.name,
-            outcome = failure.map_or("ok", Kind::as_str),
-            duration_ms = milliseconds(self.started.elapsed()),
-            trace = self.cx.trace.id(),
-            error = error.map(tracing::field::display),
-            detail = error.and_then(Error::detail_text),
-            "call"
-        );
     }
 
     fn panicked(&self, panic: &(dyn Any + Send)) -> Error {

@@ -106,6 +106,7 @@ pub struct Server {
     limits: Limits,
     /// All endpoints have one.
     calls: Arc<Semaphore>,
+    passes_baggage: bool,
 }
 
 impl Server {
@@ -137,6 +138,7 @@ impl Server {
             config,
             limits,
             calls,
+            passes_baggage: false,
         }
     }
 
@@ -159,6 +161,7 @@ impl Server {
             config,
             limits: self.limits.clone(),
             calls: self.calls.clone(),
+            passes_baggage: self.passes_baggage,
         }
     }
 
@@ -197,6 +200,13 @@ impl Server {
         self.config.capabilities.resources = Some(resources_capability());
         self.config.capabilities.completions = Some(JsonObject::new());
         self.resources = Some(resources);
+        self
+    }
+
+    /// The same, and what clients send as `baggage` goes on to the systems.
+    #[must_use]
+    pub fn passing_baggage(mut self, passes: bool) -> Self {
+        self.passes_baggage = passes;
         self
     }
 

@@ -4,13 +4,14 @@
 use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt as _;
-use renkei_core::{CallContext, Error, Kind, Result, Retry};
+use renkei_core::{CallContext, Error, Kind, Result, Retry, audit};
 use rmcp::{ErrorData, RoleServer, service::RequestContext};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::{
     Server,
-    call::{milliseconds, principal, trace},
+    call::{begin, milliseconds, principal},
 };
 
 impl Server {
@@ -28,12 +29,12 @@ impl Server {
         F: Future<Output = Result<T>>,
     {
         let started = Instant::now();
-        let cx =
-            CallContext { trace: trace(context), ..CallContext::new(started + timeout, principal(context)) };
+        let (span, trace) = begin(method, name, context, self.passes_baggage);
+        let cx = CallContext { trace, ..CallContext::new(started + timeout, principal(context)) };
         let result = match self.calls.try_acquire() {
             Ok(_permit) => {
                 // Made inside the guarded future, so that a panic before its first await counts.
-                let run = AssertUnwindSafe(async { run(cx.clone()).await });
+                let run = AssertUnwindSafe(async { run(cx.clone()).await }.instrument(span.clone()));
                 let _cancel = cx.cancel.clone().drop_guard();
                 tokio::select! {
                     biased;
@@ -50,13 +51,20 @@ impl Server {
             }
             Err(_) => {
                 let limit = self.limits.calls;
-                Err(Error::unavailable(format!(
+                let error = Error::unavailable(format!(
                     "the server runs as many calls as it may (`{limit}`); try again in a moment"
-                )))
+                ));
+                // Which name of the config it would have been is not known yet.
+                audit::refused(kind(method), name, false, &cx, &error);
+                Err(error)
             }
         };
         let error = result.as_ref().err();
-        tracing::info!(
+        if error.is_some() {
+            span.record("otel.status_code", "error");
+        }
+        // For the operator there is the audit.
+        tracing::debug!(
             method,
             name,
             principal = &*cx.principal.name,
@@ -68,6 +76,15 @@ impl Server {
             "request"
         );
         result.map_err(|error| failure(&error))
+    }
+}
+
+/// The audit's word for what a method asks for.
+fn kind(method: &str) -> &'static str {
+    match method {
+        "prompts/get" => "prompt",
+        "completion/complete" => "completion",
+        _ => "resource",
     }
 }
 

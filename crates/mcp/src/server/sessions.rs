@@ -7,7 +7,7 @@ use std::sync::{
 
 use futures_util::{Stream, StreamExt as _};
 use indexmap::IndexMap;
-use renkei_core::{Principal, Value, principal::How};
+use renkei_core::{Principal, Value, metric, principal::How};
 use rmcp::{
     model::{ClientJsonRpcMessage, ProtocolVersion, ServerJsonRpcMessage, ServerResult},
     transport::{
@@ -108,6 +108,7 @@ impl Sessions {
         let oldest = idle.min_by_key(|(_, session)| session.used()).map(|(id, _)| id.clone());
         let oldest = oldest.ok_or(SessionError::Full(self.limit))?;
         known.swap_remove(&oldest);
+        gauge().decrement(1.0);
         Ok(Some(oldest))
     }
 
@@ -135,6 +136,10 @@ impl Sessions {
         // No code that can panic runs under the lock.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn gauge() -> metrics::Gauge {
+    metrics::gauge!(metric::SESSIONS.name)
 }
 
 impl Session {
@@ -184,6 +189,7 @@ impl SessionManager for Sessions {
             used: Mutex::new(Instant::now()),
         };
         self.lock().insert(id.clone(), Arc::new(session));
+        gauge().increment(1.0);
         Ok((id, transport))
     }
 
@@ -208,7 +214,9 @@ impl SessionManager for Sessions {
     }
 
     async fn close_session(&self, id: &SessionId) -> Result<(), SessionError> {
-        self.lock().swap_remove(id);
+        if self.lock().swap_remove(id).is_some() {
+            gauge().decrement(1.0);
+        }
         Ok(self.inner.close_session(id).await?)
     }
 

@@ -12,7 +12,7 @@ impl Engine {
     pub(super) async fn complete_by(
         &self,
         plan: Option<&CompletePlan>,
-        holder: &str,
+        (of, name): (&'static str, &str),
         cx: CallContext,
         partial: Partial,
     ) -> Result<Completion> {
@@ -26,25 +26,26 @@ impl Engine {
         };
         let job = Job {
             kind: "completion",
-            name: holder,
+            name,
             effect: Effect::Read,
             timeout: self.options.tool_timeout,
+            shown: self.options.audited,
         };
+        let asked = input(&partial);
         let run = async {
             let _place = self.place()?;
             let context = self.context(&job, cx.clone(), None);
-            let input = input(&partial);
-            let outcome = self.act(&job, &context, &**action, input.clone()).await?;
+            let outcome = self.act(&job, &context, &**action, asked.clone()).await?;
             let value = match shape {
                 Some(values) => {
-                    let scope = context.with_vars(outcome.vars()).scope("values", input);
+                    let scope = context.with_vars(outcome.vars()).scope("values", asked.clone());
                     values.render(&scope)?.unwrap_or_default()
                 }
                 None => outcome.value.into_value(),
             };
-            texts(&value, holder, &partial.name).map(cut)
+            texts(&value, &format!("the {of} `{name}`"), &partial.name).map(cut)
         };
-        job.guarded(&cx, run).await
+        job.guarded(&cx, &asked, run).await
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use renkei_core::{
-    CallContext, Result, Value,
+    CallContext, Result, Value, audit,
     complete::{Completion, Partial},
     group::GroupPlan,
     prompt::{Message, PromptInfo, Prompts},
@@ -98,7 +98,7 @@ impl Resources for Group {
 
     async fn read(&self, cx: CallContext, uri: &str) -> Result<Contents> {
         match self.engine.kept.read(&cx.principal, |tool| self.tool_names.contains(tool), uri) {
-            Some(kept) => kept,
+            Some(kept) => self.engine.read_kept(cx, uri, kept).await,
             None => self.engine.read_resource(&self.shelf, cx, uri).await,
         }
     }
@@ -119,7 +119,7 @@ impl Prompts for Group {
     }
 
     async fn get(&self, cx: CallContext, name: &str, arguments: Value) -> Result<Vec<Message>> {
-        self.check_prompt(name)?;
+        self.check_prompt(name).inspect_err(|error| audit::refused("prompt", name, false, &cx, error))?;
         self.engine.get(cx, name, arguments).await
     }
 

@@ -6,7 +6,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use futures_util::FutureExt;
 use renkei_core::{
     Applied, CallContext, Effect, Error, Kind, Outcome, Pattern, Position, Result, Retry, RunContext, Value,
-    run::ProgressSink,
+    audit, run::ProgressSink,
 };
 use tokio::{
     sync::SemaphorePermit,
@@ -26,6 +26,8 @@ pub(super) struct Job<'a> {
     pub(super) effect: Effect,
     /// The whole.
     pub(super) timeout: Duration,
+    /// What the audit says of the arguments.
+    pub(super) shown: audit::Arguments,
 }
 
 impl Job<'_> {
@@ -33,14 +35,17 @@ impl Job<'_> {
         if self.effect == Effect::Read { Applied::No } else { Applied::Unknown }
     }
 
-    /// Runs to its end, a panic included, and logs how it went. What it left half-done is dropped with it.
+    /// Runs to its end, a panic included, and logs how it went; the audit has its line even if this is dropped.
+    /// What it left half-done is dropped with it.
     pub(super) async fn guarded<T>(
         &self,
         cx: &CallContext,
+        arguments: &Value,
         run: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let (kind, name, trace) = (self.kind, self.name, cx.trace.id().to_owned());
         let span = info_span!("run", kind, name, principal = &*cx.principal.name, trace);
+        let record = audit::Record::begin(kind, name, self.effect, cx, (self.shown, arguments));
         let start = Instant::now();
         // A fault in one run ends this run only.
         let result = AssertUnwindSafe(run).catch_unwind().instrument(span.clone()).await;
@@ -51,6 +56,7 @@ impl Job<'_> {
             Ok(_) => debug!(ms, "done"),
             Err(error) => log(error, ms),
         }
+        record.end(result.as_ref().err());
         result
     }
 
@@ -133,7 +139,7 @@ impl Engine {
 
 fn log(error: &Error, ms: u64) {
     let (kind, detail) = (error.kind().as_str(), error.detail_text());
-    let applied = format!("{:?}", error.was_applied());
+    let applied = error.was_applied().as_str();
     match error.kind() {
         Kind::Internal => error!(ms, kind, applied, detail, "{error}"),
         Kind::Unavailable | Kind::Timeout | Kind::Unauthenticated => {

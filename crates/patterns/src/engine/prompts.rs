@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use renkei_core::{
-    CallContext, Effect, Error, Kind, Result, Value,
+    CallContext, Effect, Error, Kind, Result, Value, audit,
     complete::{Completion, Partial},
     prompt::{ArgumentInfo, Message, PromptInfo, PromptPlan, Prompts},
 };
@@ -95,10 +95,12 @@ impl Prompts for Engine {
     }
 
     async fn get(&self, cx: CallContext, name: &str, arguments: Value) -> Result<Vec<Message>> {
-        let prompt = self.prompt(name)?;
+        let prompt =
+            self.prompt(name).inspect_err(|error| audit::refused("prompt", name, false, &cx, error))?;
         let timeout = prompt.plan.timeout.unwrap_or(self.options.tool_timeout);
-        let job = Job { kind: "prompt", name, effect: Effect::Read, timeout };
-        job.guarded(&cx, self.messages(prompt, &job, cx.clone(), arguments)).await
+        let job = Job { kind: "prompt", name, effect: Effect::Read, timeout, shown: self.options.audited };
+        let run = self.messages(prompt, &job, cx.clone(), arguments.clone());
+        job.guarded(&cx, &arguments, run).await
     }
 
     async fn complete(&self, cx: CallContext, name: &str, partial: Partial) -> Result<Completion> {
@@ -109,7 +111,7 @@ impl Prompts for Engine {
             return Err(Error::new(Kind::NotFound, format!("the prompt `{name}` has no argument `{shown}`")));
         }
         let plan = prompt.plan.complete.get(argument);
-        self.complete_by(plan, &format!("the prompt `{name}`"), cx, partial).await
+        self.complete_by(plan, ("prompt", name), cx, partial).await
     }
 
     fn timeout(&self) -> Duration {

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use indexmap::IndexMap;
 use renkei_core::{
-    CallContext, Effect, Error, Kind, Result,
+    CallContext, Effect, Error, Kind, Result, Value, audit,
     complete::{Completion, Partial},
     resource::{Contents, Listing, ResourceInfo, ResourcePlan, Resources},
     uri::Values,
@@ -18,6 +18,9 @@ use renkei_core::{
 use tokio::time::timeout_at;
 
 use super::{Engine, Problem, arguments, input::Input, job::Job};
+
+/// In the audit: a result that was too large and is read in parts.
+const KEPT: &str = "kept_result";
 
 /// The resources, and how one is found by its URI.
 #[derive(Default)]
@@ -117,7 +120,7 @@ fn unknown(uri: &str) -> Error {
 impl Engine {
     fn job<'a>(&self, name: &'a str, timeout: Option<Duration>) -> Job<'a> {
         let timeout = timeout.unwrap_or(self.options.tool_timeout);
-        Job { kind: "resource", name, effect: Effect::Read, timeout }
+        Job { kind: "resource", name, effect: Effect::Read, timeout, shown: self.options.audited }
     }
 
     async fn contents(
@@ -170,10 +173,25 @@ impl Engine {
         Ok(listing)
     }
 
+    /// A result that was kept whole, as any other read.
+    pub(super) async fn read_kept(
+        &self,
+        cx: CallContext,
+        uri: &str,
+        kept: Result<Contents>,
+    ) -> Result<Contents> {
+        self.job(KEPT, None).guarded(&cx, &Value::from(uri), async { kept }).await
+    }
+
     pub(super) async fn read_resource(&self, shelf: &Shelf, cx: CallContext, uri: &str) -> Result<Contents> {
-        let (resource, values) = shelf.find(uri).ok_or_else(|| unknown(uri))?;
+        let asked = Value::from(uri);
+        let Some((resource, values)) = shelf.find(uri) else {
+            let error = unknown(uri);
+            audit::refused("resource", uri, false, &cx, &error);
+            return Err(error);
+        };
         let job = self.job(&resource.plan.name, resource.plan.timeout);
-        job.guarded(&cx, self.contents(resource, &job, cx.clone(), values)).await
+        job.guarded(&cx, &asked, self.contents(resource, &job, cx.clone(), values)).await
     }
 
     pub(super) async fn complete_variable(
@@ -193,7 +211,7 @@ impl Engine {
             return Err(Error::new(Kind::NotFound, message));
         };
         let plan = resource.plan.complete.get(partial.name.as_str());
-        self.complete_by(plan, &format!("the resource `{}`", resource.plan.name), cx, partial).await
+        self.complete_by(plan, ("resource", &resource.plan.name), cx, partial).await
     }
 }
 
@@ -213,7 +231,7 @@ impl Resources for Engine {
 
     async fn read(&self, cx: CallContext, uri: &str) -> Result<Contents> {
         match self.kept.read(&cx.principal, |_| true, uri) {
-            Some(kept) => kept,
+            Some(kept) => self.read_kept(cx, uri, kept).await,
             None => self.read_resource(&self.shelf, cx, uri).await,
         }
     }

@@ -20,7 +20,7 @@ use futures_util::FutureExt;
 use indexmap::IndexMap;
 use renkei_core::{
     Call, CallContext, ConnectContext, Connection, Error, Kind, Reply, Request, Result, Retry,
-    connector::SystemPlan, duration, run::Systems,
+    connector::SystemPlan, duration, metric, run::Systems,
 };
 use tokio::{
     sync::{Notify, Semaphore, watch},
@@ -65,6 +65,8 @@ struct Supervised {
     plan: SystemPlan,
     base_dir: PathBuf,
     state: watch::Sender<State>,
+    /// Another one has its name now, and tells whether it is up.
+    is_replaced: AtomicBool,
     /// A call needs this system, or could not reach it.
     wanted: Arc<Notify>,
 }
@@ -84,6 +86,7 @@ impl Supervisor {
                 plan,
                 base_dir: base_dir.to_owned(),
                 state: watch::Sender::new(State::Connecting),
+                is_replaced: AtomicBool::new(false),
                 wanted: Arc::default(),
             }),
             is_started: AtomicBool::new(false),
@@ -100,8 +103,15 @@ impl Supervisor {
     /// The systems of `new`; those that are the same in `old` are `old`'s.
     pub(crate) fn following(new: &Supervisor, old: &Supervisor) -> Self {
         let chosen = |(name, new): (&Arc<str>, &Arc<Held>)| {
-            let same = old.systems.get(name).filter(|old| old.system.is_same(&new.system));
-            (name.clone(), same.unwrap_or(new).clone())
+            let held = match old.systems.get(name) {
+                Some(old) if old.system.is_same(&new.system) => old,
+                Some(old) => {
+                    old.system.is_replaced.store(true, Ordering::Relaxed);
+                    new
+                }
+                None => new,
+            };
+            (name.clone(), held.clone())
         };
         Supervisor {
             systems: new.systems.iter().map(chosen).collect(),
@@ -127,6 +137,8 @@ impl Supervisor {
                     () = system.run(&permits) => {}
                 }
                 system.state.send_replace(State::Stopped);
+                // It is neither up nor down any more, and nobody shall be called for it.
+                system.gauge(f64::NAN);
             });
         }
         self.tasks.close();
@@ -209,10 +221,17 @@ impl Supervised {
         }
     }
 
+    fn gauge(&self, up: f64) {
+        if !self.is_replaced.load(Ordering::Relaxed) {
+            metrics::gauge!(metric::SYSTEM_UP.name, "system" => self.plan.name.to_string()).set(up);
+        }
+    }
+
     fn set_up(&self, connection: Connection) {
         let name = &self.plan.name;
         let watched = Arc::new(Watched { inner: connection.call, wanted: self.wanted.clone() });
         let call = self.plan.layers.wrap(name, watched);
+        self.gauge(1.0);
         if !matches!(self.state.send_replace(State::Up(call)), State::Up(_)) {
             info!(system = &**name, kind = self.plan.kind, "connected");
         }
@@ -220,6 +239,7 @@ impl Supervised {
 
     fn set_down(&self, error: Error, since: Instant, next: Instant) {
         let pause = duration::format(next - since);
+        self.gauge(0.0);
         warn!(
             system = &*self.plan.name,
             detail = error.detail_text(),

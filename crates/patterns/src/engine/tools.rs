@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use indexmap::IndexMap;
 use renkei_core::{
-    Applied, CallContext, Effect, Error, Map, Outcome, Payload, Result, RunContext, Secret, Value,
+    Applied, CallContext, Effect, Error, Map, Outcome, Payload, Result, RunContext, Secret, Value, audit,
     connector::SystemPlan,
     prompt::{PromptInfo, PromptPlan},
     resource::ResourcePlan,
@@ -47,6 +47,8 @@ pub struct Options {
     pub listed_resources: usize,
     /// Seals the cursors of lists; one of this process without it.
     pub cursor_key: Option<Secret>,
+    /// What the audit says of arguments.
+    pub audited: audit::Arguments,
 }
 
 impl Default for Options {
@@ -60,6 +62,7 @@ impl Default for Options {
             keep: Keep::default(),
             listed_resources: 10_000,
             cursor_key: None,
+            audited: audit::Arguments::default(),
         }
     }
 }
@@ -394,8 +397,10 @@ impl Tools for Engine {
     ) -> Result<ToolResult, UnknownTool> {
         let tool = self.tools.get(name).ok_or_else(|| UnknownTool(name.to_owned()))?;
         let trace = cx.trace.id().to_owned();
-        let job = Job { kind: "tool", name, effect: tool.effect(), timeout: self.deadline(tool) };
-        let result = job.guarded(&cx, self.run(tool, &job, cx.clone(), arguments, progress)).await;
+        let (effect, timeout, shown) = (tool.effect(), self.deadline(tool), self.options.audited);
+        let job = Job { kind: "tool", name, effect, timeout, shown };
+        let run = self.run(tool, &job, cx.clone(), arguments.clone(), progress);
+        let result = job.guarded(&cx, &arguments, run).await;
         Ok(result.unwrap_or_else(|error| {
             let text = refusal::text(name, tool.effect(), &error, &trace);
             ToolResult { content: vec![Content::Text(text)], structured: None, error: Some(error) }

@@ -78,6 +78,11 @@ impl<'s> Machine<'s> {
         }
     }
 
+    /// Begun ones count.
+    pub(super) fn steps_taken(&self) -> u64 {
+        self.steps - self.work / WORK_UNITS
+    }
+
     /// A step, one level deeper.
     fn enter(&mut self) -> Flow {
         self.stack += 1;

@@ -37,7 +37,7 @@ use super::{
     expr::{Expr, Format, Op, TextPart},
     plain,
 };
-use crate::{Map, Value};
+use crate::{Map, Value, metric};
 
 /// The one output of an expression; nothing, if it has none. The error is a sentence's end.
 pub(super) fn evaluate(
@@ -55,7 +55,9 @@ pub(super) fn evaluate(
         result = Some(item.value);
         Ok(())
     });
-    flow.and_then(|()| result.map(|value| machine.finish(value)).transpose()).map_err(Stop::into_message)
+    let finished = flow.and_then(|()| result.map(|value| machine.finish(value)).transpose());
+    metrics::counter!(metric::TEMPLATE_STEPS.name).increment(machine.steps_taken());
+    finished.map_err(Stop::into_message)
 }
 
 /// Gives every output of `expr` on `item` to `out`.

@@ -30,7 +30,7 @@ impl Engine {
             let own = (!told.is_empty()).then(|| format!("the list of `{}`: {told}", resource.name));
             Ok((infos, cut.or(own)))
         };
-        match job.guarded(&cx, run).await {
+        match job.guarded(&cx, &Value::Null, run).await {
             Ok(found) => found,
             Err(error) => {
                 let what = format!("the list of `{}`", resource.name);
