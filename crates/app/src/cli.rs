@@ -37,11 +37,13 @@ pub(crate) enum Command {
   renkei check examples/shop --no-env          on a machine without the secrets
   renkei check shop.yaml --json                for editors and CI")]
     Check(CheckArgs),
-    /// Run the config's tests: real tools on systems that answer as the tests say. Nothing is connected.
+    /// Run the config's tests: real tools on systems that answer as the tests say. Nothing is connected,
+    /// unless they are recorded.
     #[command(after_help = "Examples:
   renkei test                                  the config in this folder, and the `*.test.yaml` beside it
   renkei test examples/shop --filter card
-  renkei test shop.yaml --junit report.xml     for CI systems")]
+  renkei test shop.yaml --junit report.xml     for CI systems
+  renkei test shop.yaml --record --dry-run     what the live systems answer, as mocks")]
     Test(TestArgs),
     /// Call a tool through the engine, without a client.
     #[command(after_help = "Examples:
@@ -52,6 +54,8 @@ pub(crate) enum Command {
 A value is read as the tool's schema says: text for a string, JSON otherwise.
 `key=@file` takes the value from a file; `key:=JSON` is JSON in any case.")]
     Call(CallArgs),
+    /// Write tools from what a system says of itself.
+    Import(ImportArgs),
     /// Print the JSON Schema of the config, for editors.
     #[command(after_help = "Examples:
   renkei schema > renkei.schema.json
@@ -133,6 +137,21 @@ pub(crate) struct TestArgs {
     /// Print the results as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Call the tools of tests without mocks on the live systems, and write what these answer into the tests.
+    #[arg(long, conflicts_with = "junit", help_heading = "Recording")]
+    pub(crate) record: bool,
+    /// Record once more what was recorded before. What somebody wrote stays.
+    #[arg(long, requires = "record", help_heading = "Recording")]
+    pub(crate) again: bool,
+    /// Also send requests that may change something.
+    #[arg(long, requires = "record", help_heading = "Recording")]
+    pub(crate) allow_writes: bool,
+    /// Show what would be written, and write nothing. The systems are asked.
+    #[arg(long, requires = "record", help_heading = "Recording")]
+    pub(crate) dry_run: bool,
+    /// The most bytes of answers that one test may hold.
+    #[arg(long, requires = "record", value_name = "BYTES", default_value_t = 64 * 1024, help_heading = "Recording")]
+    pub(crate) max_bytes: usize,
 }
 
 #[derive(Debug, Args)]
@@ -151,6 +170,50 @@ pub(crate) struct CallArgs {
     /// Print the whole result as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) log: QuietLogArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    #[command(subcommand)]
+    pub(crate) from: Import,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Import {
+    /// Write tools that get, find and list the rows of a database's tables.
+    #[command(after_help = "Examples:
+  renkei import db orders                      which tables there are
+  renkei import db orders --table 'order*' --table customers
+  renkei import db orders --table customers --write --out customers.yaml
+
+The tools are yours then: read them, change them, and delete what nobody needs.")]
+    Db(ImportDbArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportDbArgs {
+    /// The system's name in the config.
+    pub(crate) system: String,
+    /// Tables and views, by name; `*` stands for any letters. Without it, their names are listed.
+    #[arg(long, short, value_name = "PATTERN")]
+    pub(crate) table: Vec<String>,
+    /// The schemas (databases, for MySQL) to look in, instead of those that the connection looks in itself.
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) schema: Vec<String>,
+    /// Write tools that create, update and delete rows, too.
+    #[arg(long)]
+    pub(crate) write: bool,
+    /// What begins the name of each tool, such as `crm_`.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) prefix: String,
+    /// Write into this new file instead of printing. One that is there already is not touched.
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) out: Option<PathBuf>,
+    /// Config files, or folders of them; this folder without any.
+    #[arg(long, short, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(crate) config: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) log: QuietLogArgs,
 }

@@ -68,6 +68,7 @@ fn limits(config: &ServerConfig) -> Limits {
         session_idle: config.limits.session_idle,
         message_bytes: config.limits.request_body.as_usize(),
         list_page: config.limits.list_page,
+        subscriptions: config.limits.subscriptions,
         ..Limits::default()
     }
 }

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use indexmap::IndexMap;
-use renkei_config::{Kinds, Loaded, Options, Plan, Report, ServerConfig};
+use renkei_config::{Kinds, Loaded, Options, Plan, Replaced, Report, ServerConfig};
 use renkei_core::{diagnostic::suggest, group::GroupPlan};
 use renkei_patterns::engine::{self, Engine, Problem};
 
@@ -20,12 +20,26 @@ pub(crate) fn kinds() -> Kinds<'static> {
 
 /// Reads and checks the config.
 pub(crate) fn load(paths: &[PathBuf], no_env: bool) -> Result<Loaded, Report> {
-    renkei_config::load(paths, &kinds(), &Options { no_env, tests: false })
+    renkei_config::load(paths, &kinds(), &Options { no_env, ..Options::default() })
 }
+
+/// How tests are read that run offline.
+const OFFLINE: Options = Options { no_env: true, tests: true, recording: false };
 
 /// Reads and checks the config and its tests. The environment is not asked: a test says the same on every machine.
 pub(crate) fn load_tests(paths: &[PathBuf]) -> Result<Loaded, Report> {
-    renkei_config::load_with_environment(paths, &kinds(), &Options { no_env: true, tests: true }, &|_| None)
+    renkei_config::load_with_environment(paths, &kinds(), &OFFLINE, &|_| None)
+}
+
+/// Reads and checks the config and its tests, of which some may still be recorded from the systems.
+pub(crate) fn load_to_record(paths: &[PathBuf]) -> Result<Loaded, Report> {
+    renkei_config::load(paths, &kinds(), &Options { no_env: false, tests: true, recording: true })
+}
+
+/// As [`load_tests`], with other texts than those of some files.
+pub(crate) fn load_recorded(paths: &[PathBuf], texts: &Replaced) -> Result<Loaded, Report> {
+    let options = Options { recording: true, ..OFFLINE };
+    renkei_config::load_replaced(paths, &kinds(), &options, &|_| None, texts)
 }
 
 /// Reads and checks the config; `extra` goes before the process's own variables.
@@ -69,6 +83,7 @@ pub(crate) fn options(plan: &Plan) -> engine::Options {
         listed_resources: limits.listed_resources,
         cursor_key: plan.server.cursor_key.clone(),
         audited: plan.server.audit.arguments.into(),
+        watched_resources: limits.watched_resources,
         keep: engine::Keep {
             result_bytes: limits.kept_result.as_usize(),
             total_bytes: limits.kept_results.as_usize(),

@@ -7,8 +7,10 @@ mod cli;
 mod demo;
 mod endpoints;
 mod exit;
+mod import;
 mod load;
 mod logging;
+mod record;
 mod reload;
 mod schema;
 mod serve;
@@ -39,6 +41,7 @@ async fn run(cli: cli::Cli) -> ExitCode {
         cli::Command::Check(args) => check::run(args),
         cli::Command::Test(args) => test::run(args).await,
         cli::Command::Call(args) => call::run(args).await,
+        cli::Command::Import(cli::ImportArgs { from: cli::Import::Db(args) }) => import::run(args).await,
         cli::Command::Schema(args) => schema::run(args),
         cli::Command::Demo(args) => demo::run(args).await,
         cli::Command::Completions { shell } => {

@@ -17,17 +17,12 @@ use renkei_trial::{Rehearse, Verdict};
 use crate::{cli::TestArgs, exit, load};
 
 pub(crate) async fn run(args: TestArgs) -> ExitCode {
+    if args.record {
+        return crate::record::run(args).await;
+    }
     let Loaded { mut plan, report } = match load::load_tests(&args.config.paths) {
         Ok(loaded) => loaded,
-        Err(report) => {
-            if args.json {
-                let findings = Value::from([("ok", Value::from(false)), ("findings", report.to_value())]);
-                say(&findings.to_json_pretty());
-            } else {
-                load::print(&report);
-            }
-            return ExitCode::from(exit::CONFIG);
-        }
+        Err(report) => return refused(&args, &report),
     };
     if !report.is_empty() && !args.json {
         load::print(&report);
@@ -51,7 +46,18 @@ pub(crate) async fn run(args: TestArgs) -> ExitCode {
     }
 }
 
-fn chosen(tests: Vec<TestPlan>, filter: Option<&str>) -> Result<Vec<TestPlan>, String> {
+/// Tells what is wrong with the config or a test.
+pub(crate) fn refused(args: &TestArgs, report: &Report) -> ExitCode {
+    if args.json {
+        let findings = Value::from([("ok", Value::from(false)), ("findings", report.to_value())]);
+        say(&findings.to_json_pretty());
+    } else {
+        load::print(report);
+    }
+    ExitCode::from(exit::CONFIG)
+}
+
+pub(crate) fn chosen(tests: Vec<TestPlan>, filter: Option<&str>) -> Result<Vec<TestPlan>, String> {
     if tests.is_empty() {
         return Err(
             "the config has no tests: write `tests:` into it, or into a file `NAME.test.yaml` beside it"
@@ -86,19 +92,19 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
     std::fs::write(path, text)
 }
 
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     // A closed pipe is nobody's error.
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// The engine as tests call it: a new one for each, so that nothing is left of the one before.
-struct House {
+pub(crate) struct House {
     tools: IndexMap<Arc<str>, ToolPlan>,
     options: engine::Options,
 }
 
 impl House {
-    fn new(plan: &Plan) -> Self {
+    pub(crate) fn new(plan: &Plan) -> Self {
         let tools = plan.tools.iter().map(|tool| (tool.name.clone(), tool.clone())).collect();
         // Always the same, so that a test may go on with a cursor that another one showed.
         let cursor_key = Some(Secret::new("the tests of a config"));

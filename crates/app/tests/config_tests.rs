@@ -10,6 +10,9 @@ systems:
     timeout: { attempt: 2s, total: 1h }
     retry: { attempts: 5, backoff: { first: 10s, max: 10m } }
   orders: { sqlite: { path: orders.db } }
+  ledger: { postgres: { url: 'postgres://nobody@db.invalid/ledger' } }
+  legacy: { mysql: { url: 'mysql://nobody@db.invalid/legacy' } }
+  docs: { files: { root: docs } }
 tools:
   get_customer:
     description: One customer, by id.
@@ -29,6 +32,43 @@ tools:
     description: Corrects an order.
     input: { id: integer }
     call: { orders: { sql: 'update orders set total = 0 where id = ${.id}', one: true } }
+  entries:
+    description: What was booked.
+    input: { account: string, limit: { type: integer, default: 2 } }
+    call: { ledger: { sql: 'select id, amount, tags from entries where account = ${.account}', max_rows: 2 } }
+  book:
+    description: Books an entry, and says so in the log.
+    input: { amount: string }
+    call:
+      ledger:
+        transaction:
+          - { sql: 'insert into entries (amount) values (${.amount}) returning id', one: true }
+          - insert into log (what) values ('booked')
+    output: { id: '${$result[0].id}', changed: '${$result_meta.affected}' }
+  add_customer:
+    description: Adds a customer to the old system, or replaces it.
+    input: { name: string }
+    call: { legacy: { sql: 'replace into customers (name) values (${.name})', one: true } }
+    output: { id: '${$result.last_insert_id}', changed: '${$result_meta.affected}' }
+  read_note:
+    description: A note.
+    input: { name: string, limit: { type: integer, optional: true } }
+    call: { docs: { read: 'notes/${.name}', limit: '${.limit}' } }
+  note_as_json:
+    description: A note that is JSON.
+    input: { name: string }
+    call: { docs: { read: 'notes/${.name}', as: json } }
+  list_notes:
+    description: Notes.
+    call: { docs: { list: notes, glob: '*.md', limit: 2 } }
+  write_note:
+    description: Writes a note.
+    input: { name: string, text: string }
+    call: { docs: { write: 'notes/${.name}', content: '${.text}' } }
+  delete_note:
+    description: Deletes a note.
+    input: { name: string }
+    call: { docs: 'delete notes/${.name}' }
   chart:
     description: A picture.
     call: { crm: GET /chart }
@@ -123,6 +163,208 @@ fn answers_are_read_as_their_connector_reads_them() {
         - { image: { data: iVBORw==, mime_type: image/png } }
 ",
     );
+}
+
+#[test]
+fn databases_answer_with_rows_and_with_what_they_changed() {
+    passes(
+        r"
+  rows of PostgreSQL are cut:
+    tool: entries
+    arguments: { account: a }
+    mocks:
+      ledger:
+        - request: { params: [a] }
+          rows:
+            - { id: 1, amount: '12.50', tags: [x] }
+            - { id: 2, amount: '1.00', tags: [] }
+            - { id: 3, amount: '1.00', tags: null }
+    expect:
+      result: [{ id: 1, amount: '12.50', tags: [x] }, { id: 2, amount: '1.00', tags: [] }]
+      says: ['cut at 2 rows (`max_rows`)']
+  rows of PostgreSQL are cut by their size:
+    tool: entries
+    arguments: { account: a }
+    mocks: { ledger: [{ rows: [{ id: 1 }], more: true }] }
+    expect: { result: [{ id: 1 }], says: ['cut after 1 rows at 1MB (`max_bytes`)'] }
+  a transaction has the results of its statements:
+    tool: book
+    arguments: { amount: '1.00' }
+    mocks:
+      ledger:
+        - request: { transaction: [{ params: ['1.00'] }, {}] }
+          statements: [{ rows: [{ id: 7 }] }, { affected: 1 }]
+    expect: { result: { id: 7, changed: 2 } }
+  one statement of it finds no row:
+    tool: book
+    arguments: { amount: '1.00' }
+    mocks: { ledger: [{ statements: [{ rows: [] }, { affected: 1 }] }] }
+    expect: { error: { kind: not_found, message: 'change `ledger`: no row matches', applied: 'no' } }
+  MySQL gives the id, and counts a replaced row twice:
+    tool: add_customer
+    arguments: { name: Ada }
+    mocks: { legacy: [{ affected: 2, last_insert_id: 12 }] }
+    expect: { result: { id: 12, changed: 2 } }
+  several rows are not one:
+    tool: add_customer
+    arguments: { name: Ada }
+    mocks: { legacy: [{ affected: 3 }] }
+    expect: { error: conflict }
+",
+    );
+    let said = fails(
+        r"
+  no rows to give:
+    tool: add_customer
+    arguments: { name: Ada }
+    mocks: { legacy: [{ rows: [] }] }
+    expect: { result: 1 }
+  rows to give:
+    tool: entries
+    arguments: { account: a }
+    mocks: { ledger: [{ affected: 1 }] }
+    expect: { result: 1 }
+  nothing to change:
+    tool: entries
+    arguments: { account: a }
+    mocks: { ledger: [{ rows: [], affected: 1 }] }
+    expect: { result: 1 }
+  a transaction:
+    tool: book
+    arguments: { amount: '1' }
+    mocks: { ledger: [{ rows: [] }] }
+    expect: { result: 1 }
+  not as many:
+    tool: book
+    arguments: { amount: '1' }
+    mocks: { ledger: [{ statements: [] }] }
+    expect: { result: 1 }
+",
+    );
+    for expected in [
+        "the statement gives no rows; say how many it changed as `affected`",
+        "the statement gives rows; say them as `rows`",
+        "a statement that only reads changes no rows; remove `affected`",
+        "it is a transaction; say the results of its 2 as `statements`",
+        "it has 2 statements, and there are 0 results",
+        "0 passed, 5 failed",
+    ] {
+        assert!(said.contains(expected), "{expected}\n---\n{said}");
+    }
+}
+
+#[test]
+fn files_answer_with_what_they_hold() {
+    passes(
+        r"
+  a part of a text:
+    tool: read_note
+    arguments: { name: a.md, limit: 5 }
+    mocks: { docs: [{ request: read notes/a.md, text: Hello world }] }
+    expect: { result: Hello, says: ['has 11 bytes, these are the bytes 0 to 5'] }
+  bytes:
+    tool: read_note
+    arguments: { name: a.png }
+    mocks: { docs: [{ request: { read: notes/a.png }, base64: iVBORw0KGgo= }] }
+    expect: { content: [{ image: { data: iVBORw0KGgo=, mime_type: image/png } }] }
+  JSON:
+    tool: note_as_json
+    arguments: { name: a.json }
+    mocks: { docs: [{ request: { read: notes/a.json, as: json }, json: { a: 1.10 } }] }
+    expect: { result: { a: 1.10 } }
+  JSON that is none:
+    tool: note_as_json
+    arguments: { name: a.json }
+    mocks: { docs: [{ text: '{' }] }
+    expect: { error: { kind: internal, message: it is not valid JSON } }
+  a list is chosen from:
+    tool: list_notes
+    mocks:
+      docs:
+        - request: { list: notes/, glob: '*.md' }
+          entries: [notes/c.md, notes/b.md, { path: notes/a.md, size: 3, modified: 2026-01-31T12:30:00Z }, notes/x.txt, notes/sub/, notes/sub/d.md]
+    expect:
+      result: [{ path: notes/a.md, type: file, size: 3, modified: 2026-01-31T12:30:00Z }, { path: notes/b.md, type: file }]
+      says: ['only the first 2 entries are given (`limit` is 2)']
+  what is written is known:
+    tool: write_note
+    arguments: { name: a.md, text: Hello }
+    mocks: { docs: [{ request: { write: notes/a.md, content: Hello }, stat: { etag: x } }] }
+    expect: { result: { path: notes/a.md, type: file, size: 5, etag: x, content_type: text/markdown } }
+  it is deleted:
+    tool: delete_note
+    arguments: { name: a.md }
+    mocks: { docs: [{ request: delete notes/a.md, deleted: true }] }
+    expect: { result: { deleted: notes/a.md } }
+  it is missing:
+    tool: read_note
+    arguments: { name: a.md }
+    mocks: { docs: [{ missing: true }] }
+    expect: { error: { kind: not_found, message: there is no such file } }
+",
+    );
+    let said = fails(
+        r"
+  another word:
+    tool: read_note
+    arguments: { name: a.md }
+    mocks: { docs: [{ entries: [] }] }
+    expect: { result: 1 }
+  another folder:
+    tool: list_notes
+    mocks: { docs: [{ entries: [other/a.md] }] }
+    expect: { result: 1 }
+",
+    );
+    for expected in [
+        "`entries` is no answer to `read`; say what the file holds as `text`, `json` or `base64`",
+        "the entry `other/a.md` of the test is not in it; paths count from the top",
+    ] {
+        assert!(said.contains(expected), "{expected}\n---\n{said}");
+    }
+}
+
+#[test]
+fn words_of_answers_are_checked() {
+    let wrong = |mock: &str, tool: &str| {
+        let system = match tool {
+            "read_note" => "docs",
+            "add_customer" => "legacy",
+            _ => "ledger",
+        };
+        let test = format!(
+            "  a:\n    tool: {tool}\n    mocks: {{ {system}: [{mock}] }}\n    expect: {{ error: invalid }}\n"
+        );
+        let output = run(&test, &[]);
+        assert_eq!(output.status.code(), Some(3), "{mock}: {}", text(&output.stdout));
+        text(&output.stderr)
+    };
+    for (tool, mock, expected) in [
+        ("entries", "{ rows: [{ a: 1 }, { b: 1 }] }", "other columns than the first one"),
+        ("entries", "{ rows: [{ a: 1 }, 2] }", "A row is a mapping"),
+        ("entries", "{ more: true }", "`more` belongs to `rows`"),
+        ("entries", "{ affected: 1, last_insert_id: 2 }", "Unknown key `last_insert_id`"),
+        ("entries", "{ statements: [{ last_insert_id: 2 }] }", "PostgreSQL has no `last_insert_id`"),
+        ("entries", "{ statements: [{ statements: [] }] }", "A transaction holds no other one"),
+        ("entries", "{ statements: [], rows: [] }", "A transaction has no `rows` of its own"),
+        ("add_customer", "{ affected: -1 }", "whole number"),
+        ("add_customer", "{ row: [] }", "did you mean `rows`?"),
+        ("read_note", "{ text: a, missing: true }", "does not answer `text` and `missing` at once"),
+        ("read_note", "{ entries: [/a] }", "named by its path from the top"),
+        ("read_note", "{ base64: 'ü' }", "not base64"),
+        ("read_note", "{ stat: { modified: yesterday } }", "a point in time"),
+        ("read_note", "{ deleted: false }", "`deleted` is true or left out"),
+        ("read_note", "{ request: write a, text: b }", "a request such as `read notes/a.md`"),
+        (
+            "read_note",
+            "{ request: { read: a, contents: b }, text: b }",
+            "A request to `read` has no `contents`",
+        ),
+        ("read_note", "{ request: { contents: b }, text: b }", "did you mean `content`?"),
+    ] {
+        let said = wrong(mock, tool);
+        assert!(said.contains(expected), "{mock}: {expected}\n---\n{said}");
+    }
 }
 
 #[test]

@@ -85,6 +85,14 @@ impl<'a> Environment<'a> {
         self.values.iter().for_each(|(span, secret)| d.redact(*span, secret));
     }
 
+    /// What came from the environment, the longest first.
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
+        let mut secrets: Vec<Secret> = self.values.iter().map(|(_, secret)| secret.clone()).collect();
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
+        secrets.dedup();
+        secrets
+    }
+
     /// The tree with all its templates rendered. What is wrong is reported and unknown afterwards,
     /// so that it is reported once.
     pub(crate) fn render(&mut self, node: &Node, part: Part, d: &mut Diagnostics) -> Node {

@@ -11,7 +11,7 @@ use renkei_core::{
     diagnostic::{Source, Sources, suggest},
 };
 
-use crate::yaml;
+use crate::{plan::Replaced, yaml};
 
 /// A config may have this many files.
 pub const MAX_FILES: usize = 1000;
@@ -62,7 +62,13 @@ impl Merged {
 
 /// Reads the files and unites what stands under their top-level words. With `tests`, also the test files beside
 /// them.
-pub(crate) fn read(paths: &[PathBuf], tests: bool, sources: &mut Sources, d: &mut Diagnostics) -> Merged {
+pub(crate) fn read(
+    paths: &[PathBuf],
+    tests: bool,
+    replaced: &Replaced,
+    sources: &mut Sources,
+    d: &mut Diagnostics,
+) -> Merged {
     let here = [PathBuf::from(".")];
     let paths = if paths.is_empty() { &here } else { paths };
     let mut out = Merged {
@@ -89,7 +95,7 @@ pub(crate) fn read(paths: &[PathBuf], tests: bool, sources: &mut Sources, d: &mu
     let mut server = Vec::new();
     let mut empty = true;
     for path in &files {
-        let Some(root) = read_file(path, sources, d) else {
+        let Some(root) = read_file(path, replaced, sources, d) else {
             empty = false;
             continue;
         };
@@ -100,7 +106,7 @@ pub(crate) fn read(paths: &[PathBuf], tests: bool, sources: &mut Sources, d: &mu
         merge(root, &mut server, &mut out, d);
     }
     if tests {
-        read_tests(paths, &mut out, sources, d);
+        read_tests(paths, replaced, &mut out, sources, d);
     }
     if empty && !files.is_empty() {
         let hint = "declare `systems:` and `tools:`; `renkei demo` shows an example";
@@ -114,7 +120,13 @@ pub(crate) fn read(paths: &[PathBuf], tests: bool, sources: &mut Sources, d: &mu
 }
 
 /// The test files: all of a folder, and `NAME.test.yaml` beside `NAME.yaml`.
-fn read_tests(paths: &[PathBuf], out: &mut Merged, sources: &mut Sources, d: &mut Diagnostics) {
+fn read_tests(
+    paths: &[PathBuf],
+    replaced: &Replaced,
+    out: &mut Merged,
+    sources: &mut Sources,
+    d: &mut Diagnostics,
+) {
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
@@ -131,7 +143,7 @@ fn read_tests(paths: &[PathBuf], out: &mut Merged, sources: &mut Sources, d: &mu
     }
     let tests = SECTIONS.iter().position(|(word, _)| *word == "tests").unwrap_or_default();
     for path in &files {
-        let Some(root) = read_file(path, sources, d) else { continue };
+        let Some(root) = read_file(path, replaced, sources, d) else { continue };
         let entries = match root.kind {
             NodeKind::Map(entries) => entries,
             NodeKind::Null => continue,
@@ -223,7 +235,11 @@ fn is_test(name: &str) -> bool {
     stem(name).is_some_and(|stem| stem.ends_with(".test"))
 }
 
-fn read_file(path: &Path, sources: &mut Sources, d: &mut Diagnostics) -> Option<Node> {
+fn read_file(path: &Path, replaced: &Replaced, sources: &mut Sources, d: &mut Diagnostics) -> Option<Node> {
+    if let Some(text) = replaced.get(&path.display().to_string()) {
+        let file = add(sources, path, text.clone());
+        return yaml::read(file, text, d);
+    }
     let mut bytes = Vec::new();
     // One byte more than allowed shows that there is more.
     let limit = yaml::MAX_FILE_BYTES as u64 + 1;
@@ -353,7 +369,7 @@ mod tests {
 
     fn run(paths: &[PathBuf]) -> (Merged, Vec<String>) {
         let (mut sources, mut d) = (Sources::default(), Diagnostics::default());
-        let merged = read(paths, false, &mut sources, &mut d);
+        let merged = read(paths, false, &Replaced::new(), &mut sources, &mut d);
         (merged, d.iter().map(|x| x.message.clone()).collect())
     }
 
@@ -415,7 +431,7 @@ mod tests {
         ]);
         let names = |path: PathBuf, tests| {
             let (mut sources, mut d) = (Sources::default(), Diagnostics::default());
-            let merged = read(&[path], tests, &mut sources, &mut d);
+            let merged = read(&[path], tests, &Replaced::new(), &mut sources, &mut d);
             let names: Vec<String> =
                 merged.section("tests").iter().map(|entry| entry.key.to_string()).collect();
             (names.join(" "), d.iter().map(|x| x.message.clone()).collect::<Vec<_>>())

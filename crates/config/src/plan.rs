@@ -1,6 +1,7 @@
 //! The whole config, checked: what `serve` starts from.
 
 use std::{
+    collections::BTreeMap,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     path::PathBuf,
     sync::{
@@ -13,7 +14,7 @@ use async_trait::async_trait;
 use indexmap::IndexMap;
 use renkei_core::{
     ConnectContext, Connection, ConnectorKind, Definitions, Diagnostic, Diagnostics, Entry, Error, FromNode,
-    LayersKind, Node, NodeKind, PatternKind, PreparedOp, Request, Result, System, Value,
+    LayersKind, Node, NodeKind, PatternKind, PreparedOp, Request, Result, Secret, System, Value,
     connector::SystemPlan,
     diagnostic::{Sources, suggest},
     group::GroupPlan,
@@ -60,7 +61,12 @@ pub struct Options {
     pub no_env: bool,
     /// Whether the files of tests beside the config are read, too.
     pub tests: bool,
+    /// Whether tests may leave out what they expect, since it is to be recorded.
+    pub recording: bool,
 }
+
+/// Texts that are read instead of what stands in files, by the paths as reports name them.
+pub type Replaced = BTreeMap<String, String>;
 
 /// A config in which everything is checked and nothing is connected.
 #[derive(Debug)]
@@ -73,6 +79,8 @@ pub struct Plan {
     pub groups: Vec<GroupPlan>,
     /// Of the config, and of the files beside it if they were asked for.
     pub tests: Vec<TestPlan>,
+    /// Values of the environment that stand in it.
+    pub secrets: Vec<Secret>,
     /// Relative paths in the config start here: the folder of the (first) config file.
     pub base_dir: PathBuf,
     /// Of each key of `server` that is there, and of each of its limits (`limits.drain`): what changed from one
@@ -112,9 +120,23 @@ pub fn load_with_environment(
     options: &Options,
     variables: Variables<'_>,
 ) -> Result<Loaded, Report> {
+    load_replaced(paths, kinds, options, variables, &Replaced::new())
+}
+
+/// [`load_with_environment`], with other texts than those of some files.
+///
+/// # Errors
+/// The report, if it has an error.
+pub fn load_replaced(
+    paths: &[PathBuf],
+    kinds: &Kinds<'_>,
+    options: &Options,
+    variables: Variables<'_>,
+    replaced: &Replaced,
+) -> Result<Loaded, Report> {
     let (mut sources, mut diagnostics) = (Sources::default(), Diagnostics::default());
     let d = &mut diagnostics;
-    let merged = files::read(paths, options.tests, &mut sources, d);
+    let merged = files::read(paths, options.tests, replaced, &mut sources, d);
     let mut environment = Environment::new(variables, &merged.base_dir, options.no_env);
     let server = environment.render(&merged.server, Part::Server, d);
     let server_fingerprints = server_fingerprints(&server);
@@ -137,7 +159,8 @@ pub fn load_with_environment(
     let groups = group::read_all(&merged, d);
     let tests = {
         let kind_of = systems.iter().map(|(name, plan)| (name.clone(), plan.kind)).collect();
-        let known = test::Known { kinds, tools: merged.section("tools"), systems: &kind_of };
+        let (tools, recording) = (merged.section("tools"), options.recording);
+        let known = test::Known { kinds, tools, systems: &kind_of, sources: &sources, recording };
         test::read_all(merged.section("tests"), &known, d)
     };
     drop(tracked);
@@ -155,6 +178,7 @@ pub fn load_with_environment(
         );
     }
     environment.redact(&mut diagnostics);
+    let secrets = environment.secrets();
     let mut inputs = if paths.is_empty() { vec![PathBuf::from(".")] } else { paths.to_vec() };
     inputs.extend(sources.files.iter().map(|source| PathBuf::from(&source.name)));
     inputs.extend(environment.files());
@@ -170,6 +194,7 @@ pub fn load_with_environment(
         prompts,
         groups,
         tests,
+        secrets,
         server_fingerprints,
         base_dir: merged.base_dir,
     };

@@ -82,6 +82,10 @@ pub(crate) struct ResourceConfig {
     #[config(default = "0s")]
     ttl: Duration,
 
+    /// Lets clients subscribe to changes, and says how often it is read meanwhile to find them: `10s`, at least
+    /// `1s`. It is read once for all who see the same, and not at all while nobody is subscribed.
+    watch: Option<Duration>,
+
     /// How long one read may take; `server.limits.tool_timeout` if left out.
     timeout: Option<Duration>,
 }
@@ -104,8 +108,10 @@ pub(crate) enum AudienceConfig {
     Assistant,
 }
 
+const SHORTEST_WATCH: Duration = Duration::from_secs(1);
+
 /// The keys of [`ResourceConfig`].
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "uri",
     "title",
     "description",
@@ -121,6 +127,7 @@ const KEYS: [&str; 16] = [
     "list",
     "complete",
     "ttl",
+    "watch",
     "timeout",
 ];
 
@@ -195,6 +202,7 @@ fn read(entry: &Entry, world: &World<'_>, base_dir: &Path, d: &mut Diagnostics) 
     let complete = complete::read_all(&generic, &name, input_schema.as_ref(), world, d);
     let config = config?;
     check_timeout(config.timeout, &generic, d);
+    check_watch(config.watch, &generic, d);
     let role = |audience: AudienceConfig| match audience {
         AudienceConfig::User => Role::User,
         AudienceConfig::Assistant => Role::Assistant,
@@ -217,8 +225,17 @@ fn read(entry: &Entry, world: &World<'_>, base_dir: &Path, d: &mut Diagnostics) 
         list: absent_or(list)?,
         complete: complete?,
         ttl: config.ttl,
+        watch: config.watch,
         timeout: config.timeout,
     })
+}
+
+fn check_watch(watch: Option<Duration>, generic: &Node, d: &mut Diagnostics) {
+    if watch.is_some_and(|every| every < SHORTEST_WATCH) {
+        let span = generic.get("watch").map_or(generic.span, |node| node.span);
+        let message = "a resource is read once a second at most to find changes";
+        d.push(Diagnostic::error(span, message).hint("the system bears each of these reads: `watch: 10s`"));
+    }
 }
 
 fn uri_of(node: &Node, d: &mut Diagnostics) -> Option<UriTemplate> {

@@ -158,6 +158,14 @@ pub struct LimitsConfig {
     #[config(default = 10000)]
     pub listed_resources: usize,
 
+    /// Resources that one client may be subscribed to.
+    #[config(default = 100)]
+    pub subscriptions: usize,
+
+    /// Resources that are watched for subscribers at the same time, each once for all who see the same.
+    #[config(default = 200)]
+    pub watched_resources: usize,
+
     /// Sessions of clients that speak MCP before 2026-07-28. One more takes the place of the one that is
     /// idle longest.
     #[config(default = 1000)]
@@ -264,6 +272,8 @@ fn check_limits(limits: &LimitsConfig, node: &Node, d: &mut Diagnostics) {
         ("concurrent_calls", limits.concurrent_calls > 0),
         ("list_page", limits.list_page > 0),
         ("listed_resources", limits.listed_resources > 0),
+        ("subscriptions", limits.subscriptions > 0),
+        ("watched_resources", limits.watched_resources > 0),
         ("sessions", limits.sessions > 0),
         ("request_body", limits.request_body.0 > 0),
         ("request_headers", limits.request_headers.0 > 0),

@@ -1,5 +1,6 @@
 //! `tests:` – calls of the config's tools on systems that answer as told, and what is to come of them.
 
+mod edit;
 mod expect;
 mod mock;
 
@@ -9,13 +10,15 @@ use indexmap::IndexMap;
 use renkei_core::{
     Diagnostic, Diagnostics, Entry, FromNode, Map, Node, NodeKind, Principal, Value,
     call::RunStart,
+    diagnostic::Sources,
     diagnostic::suggest,
     principal::How,
     read::{Spanned, wrong},
-    trial::TestPlan,
+    trial::{Origin, Recording, TestPlan},
 };
 use renkei_derive::FromNode;
 
+pub use self::edit::{Change, Edited, Recorded, write};
 pub(crate) use self::mock::schema as mock_schema;
 use self::{expect::ExpectConfig, mock::Mocks};
 use crate::plan::Kinds;
@@ -45,11 +48,12 @@ pub(crate) struct TestConfig {
 
     /// What the systems answer, by system: a list of mocks. A request is answered by the first one in the list
     /// that fits it and is not used up; one that no mock fits fails the test, and so does a mock that is not used.
+    /// `record` instead of a list: `renkei test --record` asks the live system and writes its answers here.
     #[config(default)]
     mocks: Mocks,
 
-    /// What is to come of the call.
-    expect: ExpectConfig,
+    /// What is to come of the call. `renkei test --record` writes it where it is missing.
+    expect: Option<ExpectConfig>,
 }
 
 /// Who calls.
@@ -106,6 +110,10 @@ pub(crate) struct Known<'a> {
     pub(crate) tools: &'a [Entry],
     /// The kind of each system.
     pub(crate) systems: &'a IndexMap<Arc<str>, &'static str>,
+    /// The texts of the files: comments say what was recorded.
+    pub(crate) sources: &'a Sources,
+    /// Whether tests may leave out what they expect, since it is to be recorded.
+    pub(crate) recording: bool,
 }
 
 impl Known<'_> {
@@ -154,7 +162,18 @@ fn read(entry: &Entry, known: &Known<'_>, d: &mut Diagnostics) -> Option<TestPla
         Some(node) if node.as_map().is_some() => node.to_value(),
         Some(node) => return wrong(node, "the tool's arguments by name, such as `{ id: 7 }`", d),
     };
-    let expect = config.expect.plan(entry, d);
+    let expect = match config.expect {
+        Some(expect) => expect.plan(entry, d),
+        None if known.recording => Some(renkei_core::trial::Expect::default()),
+        None => {
+            let message = format!("the test `{}` does not say what it expects", entry.key);
+            d.push(
+                Diagnostic::error(entry.key_span, message)
+                    .hint("add `expect: …`, or have it written: `renkei test --record`"),
+            );
+            None
+        }
+    };
     let now = now(config.now.as_ref(), d);
     Some(TestPlan {
         name: entry.key.clone(),
@@ -168,7 +187,34 @@ fn read(entry: &Entry, known: &Known<'_>, d: &mut Diagnostics) -> Option<TestPla
             requests: requests.unwrap_or(Some(IndexMap::new()))?,
             ..expect?
         },
+        recording: recording(entry, known),
     })
+}
+
+/// Stands behind what was recorded, and tells it from what somebody wrote.
+const MARK: &str = "# recorded";
+
+fn recording(test: &Entry, known: &Known<'_>) -> Recording {
+    let is_marked = |entry: &Entry| {
+        let Some(source) = known.sources.files.get(usize::from(entry.key_span.file)) else { return false };
+        let rest = source.text.get(entry.key_span.end as usize..).unwrap_or_default();
+        let line = rest.lines().next().unwrap_or_default();
+        line.trim_start().strip_prefix(':').is_some_and(|rest| rest.trim_start().starts_with(MARK))
+    };
+    let systems = test.value.get("mocks").and_then(Node::as_map).unwrap_or_default();
+    let names = |wanted: &dyn Fn(&Entry) -> bool| -> Vec<Arc<str>> {
+        systems.iter().filter(|entry| wanted(entry)).map(|entry| entry.key.clone()).collect()
+    };
+    Recording {
+        unmocked: test.value.entry("mocks").is_none(),
+        wanted: names(&|entry| mock::is_wanted(&entry.value)),
+        recorded: names(&|entry| is_marked(entry)),
+        expect: match test.value.entry("expect") {
+            None => Origin::Absent,
+            Some(entry) if is_marked(entry) => Origin::Recorded,
+            Some(_) => Origin::Written,
+        },
+    }
 }
 
 fn check_tool(tool: &Spanned<String>, known: &Known<'_>, d: &mut Diagnostics) {

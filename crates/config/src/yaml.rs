@@ -7,6 +7,7 @@
 
 mod scalar;
 mod syntax;
+pub(crate) mod write;
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -142,6 +142,8 @@ pub struct CallContext {
     pub attempt: Arc<Attempt>,
     /// Takes what is worth knowing while the call is under way; see [`CallContext::tell`].
     pub listener: Option<Arc<dyn Listener>>,
+    /// Is shown what a system answered before it is read; see [`CallContext::show`].
+    pub witness: Option<Arc<dyn Witness>>,
     /// Which run this is and when it began; a new one, now, without it.
     pub start: Option<RunStart>,
 }
@@ -182,6 +184,20 @@ impl fmt::Debug for dyn Listener {
     }
 }
 
+/// Sees what a system answered as it came, where the reply or the error that is made of it says less: a
+/// config test is recorded from it.
+pub trait Witness: Send + Sync {
+    /// `answer` is in the words of [`answer_words`](crate::ConnectorKind::answer_words), without the system's own
+    /// secrets. Must not block.
+    fn answered(&self, answer: Value);
+}
+
+impl fmt::Debug for dyn Witness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Witness")
+    }
+}
+
 impl CallContext {
     pub fn new(deadline: Instant, principal: Arc<Principal>) -> Self {
         CallContext {
@@ -191,6 +207,7 @@ impl CallContext {
             trace: Trace::new(),
             attempt: Arc::default(),
             listener: None,
+            witness: None,
             start: None,
         }
     }
@@ -200,6 +217,13 @@ impl CallContext {
     pub fn tell(&self, note: impl FnOnce() -> String) {
         if let Some(listener) = &self.listener {
             listener.note(&note());
+        }
+    }
+
+    /// Shows what the system answered to whoever records it. The answer is put together only then.
+    pub fn show(&self, answer: impl FnOnce() -> Value) {
+        if let Some(witness) = &self.witness {
+            witness.answered(answer());
         }
     }
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::{
     Call, Definitions, Diagnostics, Node, PreparedOp, Reply, Request, Result, Schema, Tree, Value,
-    template::Names,
+    introspect::Introspect, template::Names,
 };
 
 /// A kind of system, such as `http` or `sqlite`: one folder in `connectors`, one line in its slice.
@@ -37,8 +37,28 @@ pub trait ConnectorKind: Send + Sync {
         Some(node.to_value())
     }
 
+    /// Writes what a system answered in those words, as somebody would who writes a test: for recording one.
+    /// The shortest form comes first; a longer one tells more. Nothing where only `reply` or `error` can say it.
+    fn write_answer(&self, _: &Came<'_>) -> Vec<Value> {
+        Vec::new()
+    }
+
+    /// Writes a request of [`System::show`] in the shortest form that [`ConnectorKind::read_request`] reads.
+    fn write_request(&self, shown: &Value) -> Value {
+        shown.clone()
+    }
+
     /// Reads the system's config. No I/O.
     fn read(&self, name: &str, node: &Node, d: &mut Diagnostics) -> Option<Arc<dyn System>>;
+}
+
+/// What came of a request to a live system.
+#[derive(Clone, Copy, Debug)]
+pub struct Came<'a> {
+    pub request: &'a Request,
+    pub result: &'a Result<Reply>,
+    /// What the connector told the [`Witness`](crate::call::Witness).
+    pub answered: Option<&'a Value>,
 }
 
 /// What a system answers in a config test.
@@ -101,6 +121,15 @@ pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Connection {
     pub call: Arc<dyn Call>,
+    /// Says which tables are there, where it is a database.
+    pub schema: Option<Arc<dyn Introspect>>,
+}
+
+impl Connection {
+    /// One that takes calls and nothing else.
+    pub fn new(call: Arc<dyn Call>) -> Self {
+        Connection { call, schema: None }
+    }
 }
 
 impl fmt::Debug for Connection {

@@ -26,6 +26,7 @@ pub mod audit;
 pub mod metric;
 
 pub mod connector;
+pub mod introspect;
 pub mod pattern;
 pub mod tool;
 pub mod trial;

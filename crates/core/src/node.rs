@@ -160,6 +160,29 @@ impl Node {
     }
 }
 
+/// A tree that stands in no file: each text is where it would be if a file held nothing else.
+impl From<&Value> for Node {
+    fn from(value: &Value) -> Self {
+        let mut span = Span::default();
+        let kind = match value {
+            Value::Null => NodeKind::Null,
+            Value::Bool(flag) => NodeKind::Bool(*flag),
+            Value::Number(number) => NodeKind::Number(number.clone()),
+            Value::String(text) => {
+                span.end = u32::try_from(text.len()).unwrap_or(u32::MAX);
+                NodeKind::String(Text { verbatim: Some(0), ..Text::new(text.clone()) })
+            }
+            Value::Array(items) => NodeKind::Seq(items.iter().map(Node::from).collect()),
+            Value::Object(map) => NodeKind::Map(
+                map.iter()
+                    .map(|(key, value)| Entry { key: key.clone(), key_span: span, value: value.into() })
+                    .collect(),
+            ),
+        };
+        Node { kind, span }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -34,6 +34,8 @@ pub struct ResourcePlan {
     pub complete: IndexMap<Arc<str>, CompletePlan>,
     /// How long clients may keep what they read.
     pub ttl: Duration,
+    /// How often it is read while somebody waits for changes; nobody can without it.
+    pub watch: Option<Duration>,
     /// One read as a whole; the server's default without it.
     pub timeout: Option<Duration>,
 }
@@ -137,6 +139,22 @@ pub trait Resources: Send + Sync {
     /// of kind `not_found` if there is no such template or variable.
     async fn complete(&self, cx: CallContext, uri: &str, partial: Partial) -> Result<Completion, Error>;
 
+    /// Begins to watch what `uri` holds for the caller: what it holds now is known to them. An error of kind
+    /// `not_found` if there is no such resource, `invalid` if it cannot be watched, `rate_limited` if as many are
+    /// watched as may be.
+    async fn watch(self: Arc<Self>, cx: CallContext, uri: &str) -> Result<Box<dyn Watch>>;
+
+    /// Whether there is one that can be watched.
+    fn has_watched(&self) -> bool;
+
     /// No request takes longer.
     fn timeout(&self) -> Duration;
+}
+
+/// A resource that is watched for somebody. Dropping it ends that.
+#[async_trait]
+pub trait Watch: Send {
+    /// Waits until it holds something else than when it was last asked, or is gone, or is there again. May be
+    /// dropped and asked again: no change is missed, several may be one.
+    async fn changed(&mut self);
 }

@@ -19,6 +19,31 @@ pub struct TestPlan {
     /// By system.
     pub mocks: IndexMap<Arc<str>, Vec<Mock>>,
     pub expect: Expect,
+    pub recording: Recording,
+}
+
+/// What of a test is to be recorded from live systems, and what was.
+#[derive(Clone, Debug, Default)]
+pub struct Recording {
+    /// The test has no mocks at all.
+    pub unmocked: bool,
+    /// Systems whose mocks are still to be recorded.
+    pub wanted: Vec<Arc<str>>,
+    /// Systems whose mocks were recorded, and are marked so.
+    pub recorded: Vec<Arc<str>>,
+    pub expect: Origin,
+}
+
+/// Where what a test expects comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// It is not said yet.
+    Absent,
+    /// It was recorded, and is marked so.
+    Recorded,
+    /// Somebody wrote it.
+    #[default]
+    Written,
 }
 
 /// What a system answers to some of the requests of a test.

@@ -178,7 +178,7 @@ impl System for Fake {
         if count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
             return Err(Error::unavailable("connection refused").detail("os error 111"));
         }
-        Ok(Connection { call: Arc::new(Connected(self.ledger.clone())) })
+        Ok(Connection::new(Arc::new(Connected(self.ledger.clone()))))
     }
 }
 

@@ -18,6 +18,8 @@ use renkei_core::{
 
 use crate::{
     compare::{Difference, Extent, differences, shown},
+    live::Take,
+    settle::{Hand, Settled, settle},
     stage::Stage,
 };
 
@@ -110,8 +112,32 @@ pub fn run_all(
     systems: &IndexMap<Arc<str>, SystemPlan>,
     house: &dyn Rehearse,
 ) -> std::io::Result<Vec<Verdict>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
-    Ok(runtime.block_on(one_by_one(tests, systems, house)))
+    Ok(paused()?.block_on(one_by_one(tests, systems, house)))
+}
+
+/// Makes mocks of live runs, in virtual time; each as [`settle`](crate::settle::settle()) says. Not to be called
+/// from async code.
+///
+/// # Errors
+/// When the machine refuses a runtime.
+pub fn settle_all(
+    takes: &[Take],
+    hand: &Hand<'_>,
+    house: &dyn Rehearse,
+) -> std::io::Result<Vec<Result<Settled, String>>> {
+    let settle_each = async {
+        let mut settled = Vec::with_capacity(takes.len());
+        for take in takes {
+            settled.push(settle(take, hand, house).await);
+        }
+        settled
+    };
+    Ok(paused()?.block_on(settle_each))
+}
+
+/// A runtime in which no wait takes time.
+fn paused() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()
 }
 
 async fn one_by_one(
@@ -133,19 +159,52 @@ async fn run(
     systems: &IndexMap<Arc<str>, SystemPlan>,
     house: &dyn Rehearse,
 ) -> Vec<Problem> {
+    if let Some(system) = test.recording.wanted.first() {
+        let message = format!("the mocks of `{system}` are not recorded yet");
+        return vec![Problem::new(message).note("`renkei test --record` asks the live system".to_owned())];
+    }
+    match rehearse(test, systems, house).await {
+        Ok((stage, result)) => judge(test, &stage, &result),
+        Err(why) => vec![Problem::new(why)],
+    }
+}
+
+/// Runs a test on its mocks: what happened to them, and what came of the call.
+pub(crate) async fn rehearse(
+    test: &TestPlan,
+    systems: &IndexMap<Arc<str>, SystemPlan>,
+    house: &dyn Rehearse,
+) -> Result<(Stage, ToolResult), String> {
     let (stage, mocked) = Stage::new(systems, &test.mocks);
     // The engine shortens it to the tool's own.
     let deadline = tokio::time::Instant::now() + Duration::from_secs(24 * 3600);
     let mut cx = CallContext::new(deadline, test.caller.clone());
     cx.start = Some(test.start.clone());
-    match house.call(mocked, &test.tool, cx, test.arguments.clone()).await {
-        Ok(result) => judge(test, &stage, &result),
-        Err(why) => vec![Problem::new(why)],
+    let result = house.call(mocked, &test.tool, cx, test.arguments.clone()).await?;
+    Ok((stage, result))
+}
+
+/// What came of a call, in the words of `expect:`.
+pub(crate) fn outcome_value(result: &ToolResult) -> Value {
+    if let Some(error) = &result.error {
+        let applied = Value::from(error.was_applied().as_str());
+        return Value::from([(
+            "error",
+            Value::from([("kind", error.kind().as_str().into()), ("applied", applied)]),
+        )]);
     }
+    let Some(structured) = &result.structured else {
+        return Value::from([("content", result.content.iter().map(part).collect::<Vec<_>>())]);
+    };
+    // A list that goes on says so beside its result.
+    let own = |map: &&Map| map.keys().all(|key| matches!(&**key, "result" | "next_cursor"));
+    let inner = structured.as_object().filter(own).and_then(|map| map.get("result"));
+    let inner = inner.filter(|inner| inner.get("result").is_none());
+    Value::from([("result", inner.unwrap_or(structured).clone())])
 }
 
 /// Everything that is not as expected, what explains the rest first.
-fn judge(test: &TestPlan, stage: &Stage, result: &ToolResult) -> Vec<Problem> {
+pub(crate) fn judge(test: &TestPlan, stage: &Stage, result: &ToolResult) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (system, script) in stage.scripts() {
         for unmatched in script.unmatched() {

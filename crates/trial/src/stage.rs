@@ -53,10 +53,12 @@ pub struct Script {
     state: Mutex<State>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     /// How often each mock was used.
     used: Vec<usize>,
+    /// Which mock answered, one request after the other.
+    order: Vec<usize>,
     requests: Vec<Value>,
     unmatched: Vec<Unmatched>,
 }
@@ -79,7 +81,7 @@ pub struct Nearest {
 
 impl Script {
     fn new(mocks: Vec<Mock>) -> Self {
-        let state = State { used: vec![0; mocks.len()], requests: Vec::new(), unmatched: Vec::new() };
+        let state = State { used: vec![0; mocks.len()], ..State::default() };
         Script { mocks, state: Mutex::new(state) }
     }
 
@@ -106,6 +108,7 @@ impl Script {
             .position(|(at, found)| found.is_empty() && state.used[at] < self.mocks[at].times);
         if let Some(at) = fits {
             state.used[at] += 1;
+            state.order.push(at);
             return Some(self.mocks[at].clone());
         }
         let nearest = compared.into_iter().enumerate().min_by_key(|(_, found)| found.len());
@@ -117,6 +120,11 @@ impl Script {
     /// All requests, in their order.
     pub fn requests(&self) -> Vec<Value> {
         self.state().requests.clone()
+    }
+
+    /// Which mocks answered, by their index, one request after the other.
+    pub fn order(&self) -> Vec<usize> {
+        self.state().order.clone()
     }
 
     pub fn unmatched(&self) -> Vec<Unmatched> {
@@ -157,7 +165,7 @@ impl System for Mocked {
 
     async fn connect(&self, _: &ConnectContext) -> Result<Connection> {
         let call = Answering { inner: self.inner.clone(), script: self.script.clone() };
-        Ok(Connection { call: Arc::new(call) })
+        Ok(Connection::new(Arc::new(call)))
     }
 }
 

@@ -18,6 +18,8 @@ use crate::plan::Kinds;
 
 /// How often a mock may be used: more is no test any more.
 const MAX_TIMES: u64 = 10_000;
+/// Says that the mocks of a system are to be recorded.
+const WANTED: &str = "record";
 /// The definition of one mock in the JSON Schema.
 const DEFINITION: &str = "mock";
 
@@ -33,7 +35,9 @@ impl FromNode for Mocks {
     fn schema(_: &mut Definitions) -> Schema {
         let mock = Value::from([("$ref", format!("#/$defs/{DEFINITION}"))]);
         let list = Value::from([("type", Value::from("array")), ("items", mock)]);
-        Value::from([("type", Value::from("object")), ("additionalProperties", list)])
+        let record = Value::from([("const", WANTED)]);
+        let forms = Value::from([("oneOf", vec![list, record])]);
+        Value::from([("type", Value::from("object")), ("additionalProperties", forms)])
     }
 }
 
@@ -211,7 +215,17 @@ pub(crate) fn schema(kinds: &Kinds<'_>, defs: &mut Definitions) -> (&'static str
     defs.map.extend(own.map.into_iter().filter(|(name, _)| !name.ends_with("MockConfig")));
     for kind in kinds.connectors {
         for (word, schema) in kind.answer_words(defs) {
-            properties.entry(word.into()).or_insert(schema);
+            let known =
+                properties.get(word).map(|known| (known.get("description"), schema.get("description")));
+            match known {
+                None => drop(properties.insert(word.into(), schema)),
+                Some((Some(one), Some(other))) if one != other => {
+                    let both = [one, other].map(|text| text.as_str().unwrap_or_default()).join(" Or: ");
+                    // What a word of two kinds may be, each of them checks.
+                    properties.insert(word.into(), Value::from([("description", both)]));
+                }
+                Some(_) => {}
+            }
         }
     }
     let description = "What a system answers to some of the requests of a test: exactly one of `reply`, `error` \
@@ -223,6 +237,11 @@ pub(crate) fn schema(kinds: &Kinds<'_>, defs: &mut Definitions) -> (&'static str
         ("additionalProperties", false.into()),
     ]);
     (DEFINITION, schema)
+}
+
+/// Whether the mocks of a system are to be recorded.
+pub(super) fn is_wanted(node: &Node) -> bool {
+    node.as_str() == Some(WANTED)
 }
 
 /// Reads the mocks of one test. Nothing, with diagnostics, if something is wrong.
@@ -245,11 +264,14 @@ fn of_system(entry: &Entry, known: &Known<'_>, d: &mut Diagnostics) -> Option<Ve
     }
     let kind_name = known.systems.get(&entry.key)?;
     let kind = known.kinds.connectors.iter().copied().find(|kind| kind.name() == *kind_name);
+    if is_wanted(&entry.value) {
+        return Some(Vec::new());
+    }
     let NodeKind::Seq(items) = &entry.value.kind else {
         let message = format!("the mocks of `{}` are a list, and this is {}", entry.key, entry.value.what());
         d.push(
             Diagnostic::error(entry.value.span, message)
-                .hint("begin each with `- `: `- request: …`, and below it the answer"),
+                .hint("begin each with `- `: `- request: …`, and below it the answer; or write `record`, and have them recorded"),
         );
         return None;
     };

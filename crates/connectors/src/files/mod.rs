@@ -1,9 +1,9 @@
 //! Files: a folder of this machine, a bucket, a WebDAV server.
 //!
 //! Reading order: `config` (what stands under `files:`), `operation` and `prepare` with `path` and `glob` (an
-//! operation is taken apart once), `task` (the values of a request in their places), `call` (a task for a `store::Store`, its answer
+//! operation is taken apart once), `task` (the values of a request in their places), `call` (a task for a `store::Store`), `reply` (its answer
 //! as a reply, with `media` to tell texts from other bytes), then the stores: `folder` and `object`. `error` says
-//! what a failure means.
+//! what a failure means. `answer` and `expected` are for config tests.
 
 mod config;
 
@@ -12,9 +12,13 @@ mod operation;
 mod path;
 mod prepare;
 
+mod answer;
+mod expected;
+
 mod call;
 mod error;
 mod media;
+mod reply;
 mod store;
 mod task;
 
@@ -29,7 +33,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use renkei_core::{
     ConnectContext, Connection, ConnectorKind, Definitions, Diagnostics, Error, FromNode as _, Node,
-    PreparedOp, Request, Result, Schema, System, Value, template::Names,
+    PreparedOp, Request, Result, Schema, System, Value,
+    connector::{Answer, Came},
+    template::Names,
 };
 
 use self::{
@@ -57,6 +63,26 @@ impl ConnectorKind for Files {
 
     fn op_schema(&self, defs: &mut Definitions) -> Schema {
         operation::schema(defs)
+    }
+
+    fn answer_words(&self, defs: &mut Definitions) -> Vec<(&'static str, Schema)> {
+        answer::words(defs)
+    }
+
+    fn read_answer(&self, node: &Node, d: &mut Diagnostics) -> Option<Arc<dyn Answer>> {
+        answer::read(node, d)
+    }
+
+    fn read_request(&self, node: &Node, d: &mut Diagnostics) -> Option<Value> {
+        expected::read(node, d)
+    }
+
+    fn write_answer(&self, came: &Came<'_>) -> Vec<Value> {
+        answer::write(came)
+    }
+
+    fn write_request(&self, shown: &Value) -> Value {
+        expected::write(shown)
     }
 
     fn read(&self, name: &str, node: &Node, d: &mut Diagnostics) -> Option<Arc<dyn System>> {
@@ -107,6 +133,6 @@ impl FilesSystem {
             }
         };
         let call = FilesCall { name: name.clone(), config: config.clone(), store };
-        Ok(Connection { call: Arc::new(call) })
+        Ok(Connection::new(Arc::new(call)))
     }
 }

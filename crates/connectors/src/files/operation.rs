@@ -68,6 +68,16 @@ pub(super) enum ReadAs {
     Bytes,
 }
 
+impl ReadAs {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            ReadAs::Text => "text",
+            ReadAs::Json => "json",
+            ReadAs::Bytes => "bytes",
+        }
+    }
+}
+
 /// A condition.
 #[derive(Debug, FromNode)]
 pub(super) enum If {
@@ -124,7 +134,7 @@ impl Verb {
     }
 
     /// The other keys that it takes, and those of them that it needs.
-    fn keys(self) -> &'static [&'static str] {
+    pub(super) fn keys(self) -> &'static [&'static str] {
         match self {
             Verb::List => &["glob", "recursive", "limit", "after"],
             Verb::Read => &["offset", "limit", "as"],

@@ -18,6 +18,8 @@ use crate::slots::{Slot, Slots};
 /// What this connector keeps of an operation.
 #[derive(Debug)]
 pub(super) struct Plan {
+    /// Of the system: its limits.
+    pub(super) config: Arc<Config>,
     pub(super) verb: Verb,
     pub(super) path: PathTemplate,
     pub(super) to: Option<PathTemplate>,
@@ -59,7 +61,7 @@ const SHORT: &str = "begin with `list`, `read`, `stat` or `delete` and a space: 
 /// Checks an operation and takes it apart.
 pub(super) fn prepare(
     system: &Arc<str>,
-    config: &Config,
+    config: &Arc<Config>,
     node: &Node,
     names: &Names<'_>,
     d: &mut Diagnostics,
@@ -106,7 +108,7 @@ fn label(plan: &Plan) -> String {
 
 struct Reader<'a, 'd> {
     system: &'a str,
-    config: &'a Config,
+    config: &'a Arc<Config>,
     names: &'a Names<'a>,
     slots: Slots,
     d: &'d mut Diagnostics,
@@ -190,6 +192,7 @@ impl Reader<'_, '_> {
 
     fn plan(&mut self, verb: Verb, path: PathTemplate) -> Plan {
         Plan {
+            config: self.config.clone(),
             verb,
             path,
             to: None,

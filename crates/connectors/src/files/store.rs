@@ -112,6 +112,11 @@ impl Stat {
         Stat { what: What::Folder, size: None, modified: None, etag: None, content_type: None }
     }
 
+    /// A file of which nothing else is known.
+    pub(super) fn file() -> Stat {
+        Stat { what: What::File, ..Stat::folder() }
+    }
+
     /// What `stat` gives. Members that are not known are left out.
     pub(super) fn to_map(&self, path: &str) -> Map {
         let mut map = self.to_entry(path);

@@ -138,12 +138,15 @@ impl Task {
                     add("after", after.as_str().into());
                 }
             }
-            Task::Read { from, limit, .. } => {
+            Task::Read { from, limit, read_as, .. } => {
                 if *from > 0 {
                     add("offset", (*from).into());
                 }
                 if let Some(limit) = limit {
                     add("limit", (*limit).into());
+                }
+                if let Some(read_as) = read_as {
+                    add("as", read_as.word().into());
                 }
             }
             Task::Write { bytes, content_type, when, .. } => {

@@ -8,8 +8,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use indexmap::IndexMap;
 use renkei_core::{
-    Definitions, Diagnostic, Diagnostics, FromNode, Node, NodeKind, Reply, Request, Result, Schema, Value,
-    connector::Answer, read::Spanned,
+    Definitions, Diagnostic, Diagnostics, FromNode, Map, Node, Reply, Request, Result, Schema, Secret, Value,
+    connector::{Answer, Came},
+    read::Spanned,
+    secret,
 };
 use renkei_derive::FromNode;
 use url::Url;
@@ -144,95 +146,77 @@ impl Answer for HttpAnswer {
     }
 }
 
-const METHODS: [&str; 7] = ["get", "head", "options", "post", "put", "patch", "delete"];
-const REQUEST_KEYS: [&str; 8] = ["method", "path", "query", "headers", "body", "form", "multipart", "raw"];
+/// Headers of one connection or one moment, which say nothing about the answer.
+const PASSING: [&str; 10] = [
+    "age",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "date",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 
-/// A request as a test expects it: `GET /customers/7?expand=orders`, or a mapping in which `get: /customers/7`
-/// is short for `method` and `path`.
-pub(super) fn request(node: &Node, d: &mut Diagnostics) -> Option<Value> {
-    let mut map = renkei_core::Map::new();
-    match &node.kind {
-        NodeKind::String(text) => match text.value.split_once(' ') {
-            Some((method, path)) if METHODS.contains(&&*method.to_ascii_lowercase()) => {
-                target(method, path, node, &mut map, d)?;
-            }
-            _ => {
-                return renkei_core::read::wrong(node, "a request such as `GET /customers/7`", d);
-            }
-        },
-        NodeKind::Map(entries) => {
-            let mut good = true;
-            for entry in entries {
-                let key = &*entry.key;
-                if METHODS.contains(&key) {
-                    match entry.value.as_str() {
-                        Some(path) => good &= target(key, path, &entry.value, &mut map, d).is_some(),
-                        None => {
-                            renkei_core::read::wrong::<()>(&entry.value, "a path such as `/customers/7`", d);
-                            good = false;
-                        }
-                    }
-                } else if REQUEST_KEYS.contains(&key) {
-                    let value = entry.value.to_value();
-                    map.insert(
-                        entry.key.clone(),
-                        if matches!(key, "query" | "form") { texts(&value) } else { value },
-                    );
-                } else {
-                    good = false;
-                    let known: Vec<&str> = METHODS.iter().chain(&REQUEST_KEYS).copied().collect();
-                    let diagnostic = Diagnostic::error(
-                        entry.key_span,
-                        format!("a request to an HTTP system has no `{key}`"),
-                    );
-                    d.push(match renkei_core::diagnostic::suggest(key, known) {
-                        Some(close) => diagnostic.hint(format!("did you mean `{close}`?")),
-                        None => diagnostic.hint(
-                            "it has a method with its path (`get: /customers/7`), `query`, `headers` and `body`, `form`, `multipart` or `raw`",
-                        ),
-                    });
-                }
-            }
-            if !good {
-                return None;
-            }
+/// An answer in those words as it came, without the system's own secrets.
+pub(super) fn shown(status: StatusCode, headers: &HeaderMap, body: &[u8], secrets: &[Secret]) -> Value {
+    let mut map = Map::new();
+    map.insert("status".into(), i64::from(status.as_u16()).into());
+    let telling: Map = reply::telling(headers)
+        .filter(|name| !PASSING.contains(&name.as_str()))
+        .filter_map(|name| Some((name.as_str().into(), headers.get(name)?.to_str().ok()?.into())))
+        .collect();
+    map.insert("headers".into(), telling.into());
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let json = is_json(kind).then(|| Value::from_json(body).ok()).flatten();
+    let text =
+        kind.trim_start().to_ascii_lowercase().starts_with("text/").then(|| std::str::from_utf8(body).ok());
+    match (json, text.flatten()) {
+        _ if body.is_empty() => {}
+        (Some(value), _) => {
+            map.insert("body".into(), value);
         }
-        _ => return renkei_core::read::wrong(node, "a request such as `GET /customers/7`", d),
+        (None, Some(text)) => {
+            map.insert("body".into(), text.into());
+        }
+        (None, None) => {
+            let mut bytes = body.to_vec();
+            secrets.iter().for_each(|secret| secret.mask_bytes(&mut bytes));
+            let text = base64::engine::general_purpose::STANDARD.encode(&bytes);
+            map.insert("base64".into(), text.into());
+        }
     }
-    Some(map.into())
+    let words = Value::from(map);
+    secret::mask(&words, secrets).unwrap_or(words)
 }
 
-fn target(
-    method: &str,
-    target: &str,
-    node: &Node,
-    map: &mut renkei_core::Map,
-    d: &mut Diagnostics,
-) -> Option<()> {
-    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-    if !path.starts_with('/') {
-        d.push(
-            Diagnostic::error(node.span, format!("the path `{path}` does not start with `/`"))
-                .hint("write it as the operation has it, without the system's `base_url`"),
-        );
-        return None;
-    }
-    map.insert("method".into(), method.to_ascii_uppercase().into());
-    map.insert("path".into(), path.into());
-    if let Some(query) = query {
-        map.insert("query".into(), wire::decoded_pairs(query.as_bytes()));
-    }
-    Some(())
-}
-
-/// What is a text on the wire, as a text: a test may write `limit: 3`.
-fn texts(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => {
-            map.iter().map(|(key, value)| (key.clone(), texts(value))).collect::<renkei_core::Map>().into()
+/// Writes an answer: with the headers that its reading needs, then with all that tell something.
+pub(super) fn write(came: &Came<'_>) -> Vec<Value> {
+    let Some(all) = came.answered.and_then(Value::as_object) else { return Vec::new() };
+    let headers = all.get("headers").and_then(Value::as_object).cloned().unwrap_or_default();
+    let has_body = all.contains_key("body") || all.contains_key("base64");
+    let needed = |name: &str, value: &Value| match name {
+        "content-type" => has_body && !value.as_str().is_some_and(is_json),
+        "retry-after" => came.result.is_err(),
+        _ => false,
+    };
+    let with = |headers: Map| {
+        let mut map = Map::new();
+        for (key, value) in all {
+            match &**key {
+                "status" if value.as_i64() == Some(200) && (has_body || !headers.is_empty()) => {}
+                "headers" if headers.is_empty() => {}
+                "headers" => drop(map.insert(key.clone(), headers.clone().into())),
+                _ => drop(map.insert(key.clone(), value.clone())),
+            }
         }
-        Value::Array(items) => items.iter().map(texts).collect::<Vec<_>>().into(),
-        Value::Null => Value::Null,
-        scalar => wire::scalar(scalar).map_or_else(|| scalar.clone(), Value::from),
-    }
+        Value::from(map)
+    };
+    let few = headers.iter().filter(|(name, value)| needed(name, value));
+    let few: Map = few.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let mut forms = vec![with(few)];
+    forms.extend((!headers.is_empty()).then(|| with(headers)));
+    forms
 }

@@ -9,6 +9,7 @@ use renkei_core::{Call, CallContext, Effect, Error, Reply, Request, Result, Valu
 use url::Url;
 
 use super::{
+    answer,
     client::SentBody,
     config::Config,
     credentials::Credentials,
@@ -95,12 +96,14 @@ impl Call for HttpCall {
             }
             if !(status.is_success() || status == StatusCode::NOT_MODIFIED) {
                 let body = reply::error_body(&mut response).await;
+                cx.show(|| answer::shown(status, &headers, body.as_bytes(), place.secrets));
                 let error = place.status(status, &headers, &body, plan.errors.get(status.as_u16()));
                 return Err(plan.explained(error));
             }
             let limit = plan.max_body.unwrap_or(self.config.max_body);
             let body = reply::body(response, limit, &place).await?;
             let raw = body.clone();
+            cx.show(|| answer::shown(status, &headers, &raw, place.secrets));
             let (value, notices) = reply::decode(body, status, &headers, plan.read_as, &place)?;
             let meta = reply::meta(status, &headers, &url, secret_parameter.as_deref());
             let reply = Reply { value: value.clone(), meta: meta.clone(), notices, page: None };

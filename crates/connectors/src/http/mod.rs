@@ -1,8 +1,10 @@
 //! HTTP and REST systems.
 //!
 //! Reading order: `config` (what stands under `http:`), `prepare` with `target`, `headers` and
-//! `body` (an operation is taken apart once), `credentials`, `wire` (what is encoded and what refused), then `call`, `redirect`, `reply`,
-//! `mask`, `error`. `client` is made with `tls` and `proxy`; `oauth` and `token` give it tokens. `pages` is for lists that come in pages. `show` is a request as data, `answer` what a config test answers. `guard` keeps requests away from addresses that are not public.
+//! `body` (an operation is taken apart once), `credentials`, `wire` (what is encoded and what refused), then `call`, `redirect`,
+//! `reply`, `mask`, `error`. `client` is made with `tls` and `proxy`; `oauth` and `token` give it tokens. `pages` is for lists that
+//! come in pages. `show` is a request as data, `answer` what a config test answers and `expected` what it expects. `guard` keeps
+//! requests away from addresses that are not public.
 
 mod config;
 mod oauth;
@@ -12,6 +14,7 @@ mod tls;
 mod answer;
 mod body;
 mod credentials;
+mod expected;
 mod headers;
 mod pages;
 mod prepare;
@@ -36,7 +39,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use renkei_core::{
     ConnectContext, Connection, ConnectorKind, Definitions, Diagnostics, FromNode, Node, PreparedOp, Request,
-    Result, Schema, System, Value, connector::Answer, template::Names,
+    Result, Schema, System, Value,
+    connector::{Answer, Came},
+    template::Names,
 };
 
 use self::{
@@ -76,7 +81,15 @@ impl ConnectorKind for Http {
     }
 
     fn read_request(&self, node: &Node, d: &mut Diagnostics) -> Option<Value> {
-        answer::request(node, d)
+        expected::read(node, d)
+    }
+
+    fn write_answer(&self, came: &Came<'_>) -> Vec<Value> {
+        answer::write(came)
+    }
+
+    fn write_request(&self, shown: &Value) -> Value {
+        expected::write(shown)
     }
 
     fn read(&self, name: &str, node: &Node, d: &mut Diagnostics) -> Option<Arc<dyn System>> {
@@ -123,9 +136,8 @@ impl HttpSystem {
             None => None,
             Some(oauth) => Some(self.tokens(oauth, lookup, cx)?),
         };
-        Ok(Connection {
-            call: Arc::new(HttpCall { config: config.clone(), client, tokens, connect_timeout: cx.timeout }),
-        })
+        let call = HttpCall { config: config.clone(), client, tokens, connect_timeout: cx.timeout };
+        Ok(Connection::new(Arc::new(call)))
     }
 
     fn settings(

@@ -1,7 +1,7 @@
 //! Reads answers: within a limit, and as what they say they are.
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use renkei_core::{Kind, Map, Payload, Result, Value, read};
 use url::Url;
 
@@ -164,6 +164,11 @@ fn text(
     }
 }
 
+/// The names of the headers that say something about the reply.
+pub(super) fn telling(headers: &HeaderMap) -> impl Iterator<Item = &HeaderName> {
+    headers.keys().filter(|name| !WITHHELD.contains(&name.as_str()))
+}
+
 /// `$name_meta`: status, headers, URL; the entity tag, and that nothing is new (RFC 9110, sections 8.8.3 and
 /// 15.4.5).
 pub(super) fn meta(
@@ -173,7 +178,7 @@ pub(super) fn meta(
     secret_parameter: Option<&str>,
 ) -> Value {
     let mut map = Map::new();
-    for name in headers.keys().filter(|name| !WITHHELD.contains(&name.as_str())) {
+    for name in telling(headers) {
         let text = |value: &http::HeaderValue| -> Value {
             value.as_bytes().iter().map(|byte| char::from(*byte)).collect::<String>().into()
         };

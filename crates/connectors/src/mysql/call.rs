@@ -10,7 +10,7 @@ use super::{
     Config,
     config::Target,
     error::{Phase, Place as At, State},
-    open::Place,
+    open::{Flavour, Place},
     operation::Prepared,
     pool::Pool,
     run::{Finished, Work},
@@ -31,6 +31,11 @@ impl MysqlCall {
     ) -> Result<MysqlCall> {
         let place = Place::new(system, config, target, cx).await?;
         Ok(MysqlCall { pool: Pool::start(place).await? })
+    }
+
+    /// Which of the two the server is.
+    pub(super) fn flavour(&self) -> Flavour {
+        self.pool.flavour()
     }
 }
 

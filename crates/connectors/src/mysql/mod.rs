@@ -10,6 +10,7 @@ mod compare;
 mod config;
 mod error;
 mod instant;
+mod introspect;
 mod meaning;
 mod open;
 mod operation;
@@ -23,14 +24,23 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use renkei_core::{
-    ConnectContext, Connection, ConnectorKind, Definitions, Diagnostics, FromNode as _, Node, PreparedOp,
-    Request, Result, Schema, System, Value, template::Names,
+    Call, ConnectContext, Connection, ConnectorKind, Definitions, Diagnostics, FromNode as _, Node,
+    PreparedOp, Request, Result, Schema, System, Value,
+    connector::{Answer, Came},
+    template::Names,
 };
 
 use self::{config::Target, operation::Prepared};
-use crate::sql;
+use crate::sql::{self, Answers};
 
 pub use config::{Config, Tls};
+
+/// What its answers are like in config tests.
+static ANSWERS: Answers = Answers {
+    plan: |request| Prepared::of(request, &request.op.system).map(|prepared| &prepared.plan),
+    last_insert_id: true,
+    replaced_is_two: true,
+};
 
 /// The connector.
 #[derive(Debug)]
@@ -47,6 +57,26 @@ impl ConnectorKind for Mysql {
 
     fn op_schema(&self, defs: &mut Definitions) -> Schema {
         sql::operation::schema(defs)
+    }
+
+    fn answer_words(&self, _: &mut Definitions) -> Vec<(&'static str, Schema)> {
+        ANSWERS.words()
+    }
+
+    fn read_answer(&self, node: &Node, d: &mut Diagnostics) -> Option<Arc<dyn Answer>> {
+        ANSWERS.read(node, d)
+    }
+
+    fn read_request(&self, node: &Node, d: &mut Diagnostics) -> Option<Value> {
+        sql::read_request(node, d)
+    }
+
+    fn write_answer(&self, came: &Came<'_>) -> Vec<Value> {
+        ANSWERS.write(came)
+    }
+
+    fn write_request(&self, shown: &Value) -> Value {
+        sql::write_request(shown)
     }
 
     fn read(&self, name: &str, node: &Node, d: &mut Diagnostics) -> Option<Arc<dyn System>> {
@@ -82,6 +112,10 @@ impl System for Database {
 
     async fn connect(&self, cx: &ConnectContext) -> Result<Connection> {
         let call = call::MysqlCall::connect(&self.name, &self.config, &self.target, cx).await?;
-        Ok(Connection { call: Arc::new(call) })
+        let flavour = call.flavour();
+        let call: Arc<dyn Call> = Arc::new(call);
+        let read_only = self.config.read_only;
+        let schema = introspect::Schema::new(&self.name, self, call.clone(), read_only, flavour)?;
+        Ok(Connection { call, schema: Some(Arc::new(schema)) })
     }
 }

@@ -45,6 +45,7 @@ pub(super) fn prepare(
         system,
         read_only: config.read_only,
         max_rows: config.max_rows,
+        max_bytes: config.max_bytes,
         effect,
     };
     let op = sql::operation::prepare(&rules, node, names, d)?;

@@ -22,7 +22,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::open::{Opened, Place};
+use super::open::{Flavour, Opened, Place};
 
 /// A connection that has not been used for so long is asked whether it still works.
 const FRESH: Duration = Duration::from_secs(1);
@@ -40,6 +40,8 @@ pub(super) struct Pool {
 #[derive(Debug)]
 struct Shared {
     place: Place,
+    /// Of the server that the first connection reached.
+    flavour: Flavour,
     permits: Arc<Semaphore>,
     waiting: AtomicUsize,
     idle: Mutex<Vec<Idle>>,
@@ -72,6 +74,7 @@ impl Pool {
     /// Opens the first connection, so that wrong settings show at once.
     pub(super) async fn start(place: Place) -> Result<Pool> {
         let first = place.open(Instant::now() + place.patience).await?;
+        let flavour = first.flavour;
         let (abandoned, queue) = mpsc::unbounded_channel();
         // Ends with the pool: when the last sender is gone and what was left to kill is killed, which takes no
         // longer than opening a connection may.
@@ -79,12 +82,23 @@ impl Pool {
         let permits = Arc::new(Semaphore::new(place.config.max_connections));
         let idle = Mutex::new(vec![Idle { opened: first, since: Instant::now() }]);
         Ok(Pool {
-            shared: Arc::new(Shared { place, permits, waiting: AtomicUsize::new(0), idle, abandoned }),
+            shared: Arc::new(Shared {
+                place,
+                flavour,
+                permits,
+                waiting: AtomicUsize::new(0),
+                idle,
+                abandoned,
+            }),
         })
     }
 
     pub(super) fn place(&self) -> &Place {
         &self.shared.place
+    }
+
+    pub(super) fn flavour(&self) -> Flavour {
+        self.shared.flavour
     }
 
     /// A connection that works, as far as can be known. Waits for one until the deadline.

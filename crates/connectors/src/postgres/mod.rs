@@ -8,6 +8,7 @@ mod bind;
 mod call;
 mod config;
 mod error;
+mod introspect;
 mod operation;
 mod pool;
 mod rows;
@@ -22,13 +23,22 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use renkei_core::{
-    ConnectContext, Connection, ConnectorKind, Definitions, Diagnostics, FromNode as _, Node, PreparedOp,
-    Request, Result, Schema, System, Value, template::Names,
+    Call, ConnectContext, Connection, ConnectorKind, Definitions, Diagnostics, FromNode as _, Node,
+    PreparedOp, Request, Result, Schema, System, Value,
+    connector::{Answer, Came},
+    template::Names,
 };
 
-use crate::sql::{self, Rules};
+use crate::sql::{self, Answers, Plan, Rules};
 
 pub use config::{Config, Tls};
+
+/// What its answers are like in config tests.
+static ANSWERS: Answers = Answers {
+    plan: |request| Plan::of(request, &request.op.system),
+    last_insert_id: false,
+    replaced_is_two: false,
+};
 
 /// The connector.
 #[derive(Debug)]
@@ -45,6 +55,26 @@ impl ConnectorKind for Postgres {
 
     fn op_schema(&self, defs: &mut Definitions) -> Schema {
         sql::operation::schema(defs)
+    }
+
+    fn answer_words(&self, _: &mut Definitions) -> Vec<(&'static str, Schema)> {
+        ANSWERS.words()
+    }
+
+    fn read_answer(&self, node: &Node, d: &mut Diagnostics) -> Option<Arc<dyn Answer>> {
+        ANSWERS.read(node, d)
+    }
+
+    fn read_request(&self, node: &Node, d: &mut Diagnostics) -> Option<Value> {
+        sql::read_request(node, d)
+    }
+
+    fn write_answer(&self, came: &Came<'_>) -> Vec<Value> {
+        ANSWERS.write(came)
+    }
+
+    fn write_request(&self, shown: &Value) -> Value {
+        sql::write_request(shown)
     }
 
     fn read(&self, name: &str, node: &Node, d: &mut Diagnostics) -> Option<Arc<dyn System>> {
@@ -68,6 +98,7 @@ impl System for Database {
             system: &self.name,
             read_only: self.config.read_only,
             max_rows: self.config.max_rows,
+            max_bytes: self.config.max_bytes,
             effect: operation::effect,
         };
         sql::operation::prepare(&rules, op, names, d)
@@ -79,6 +110,8 @@ impl System for Database {
 
     async fn connect(&self, cx: &ConnectContext) -> Result<Connection> {
         let call = call::PostgresCall::connect(self.name.clone(), self.config.clone(), cx).await?;
-        Ok(Connection { call: Arc::new(call) })
+        let call: Arc<dyn Call> = Arc::new(call);
+        let schema = introspect::Schema::new(&self.name, self, call.clone(), self.config.read_only)?;
+        Ok(Connection { call, schema: Some(Arc::new(schema)) })
     }
 }

@@ -6,8 +6,10 @@
 //! What every SQL system takes and gives is here, too: operations (`operation`) and results (`reply`).
 
 mod answer;
+pub mod catalog;
 pub mod choose;
 pub mod dialect;
+mod expected;
 mod explain;
 mod inert;
 pub mod lex;
@@ -21,9 +23,10 @@ mod visible;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{answer_words, read_answer, read_request};
+pub use answer::Answers;
 pub use choose::{Choice, Choose};
 pub use dialect::Dialect;
+pub use expected::{read_request, write_request};
 pub use operation::{Operation, Plan, Refusal, Rules, Step};
 pub use reply::{Budget, Cut, Done, one, together};
 pub use show::{rendered_as_data, show};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use renkei_core::{
     Definitions, Diagnostic, Diagnostics, Effect, Error, FromNode, Map, Node, NodeKind, PreparedOp, Request,
-    Schema, Value, template::Names,
+    Schema, Value, read::Bytes, template::Names,
 };
 use renkei_derive::FromNode;
 
@@ -111,6 +111,8 @@ pub struct Rules<'a> {
     pub read_only: bool,
     /// The most rows of a statement that does not say so itself.
     pub max_rows: usize,
+    /// The most bytes of a result.
+    pub max_bytes: Bytes,
     /// What a statement may do, by its main keyword; or why it may not run at all.
     pub effect: fn(&Verb) -> Result<Effect, Refusal>,
 }
@@ -130,6 +132,8 @@ pub struct Plan {
     pub transaction: bool,
     /// Whether any statement may change the database, by its keyword.
     pub writes: bool,
+    /// The system's `max_bytes`.
+    pub max_bytes: Bytes,
 }
 
 impl Plan {
@@ -248,7 +252,7 @@ pub fn prepare(rules: &Rules<'_>, node: &Node, names: &Names<'_>, d: &mut Diagno
         carries_key: false,
         slots: slots.trees,
         pages: None,
-        plan: Box::new(Plan { statements, transaction, writes }),
+        plan: Box::new(Plan { statements, transaction, writes, max_bytes: rules.max_bytes }),
     })
 }
 

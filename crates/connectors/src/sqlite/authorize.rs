@@ -1,12 +1,17 @@
 //! What a statement may touch. SQLite asks for each action while it compiles a statement, also for those inside
 //! of views, triggers and table-valued functions, so no spelling goes around it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use rusqlite::{
     Connection,
     hooks::{AuthAction, AuthContext, Authorization},
 };
+
+use super::introspect::PRAGMAS;
 
 /// The last refusal on a connection, for the error's text: SQLite itself only says "not authorized".
 #[derive(Clone, Debug, Default)]
@@ -22,20 +27,46 @@ impl Refusal {
     }
 }
 
+/// Whether our own questions about the tables are under way.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Catalog(Arc<AtomicBool>);
+
+impl Catalog {
+    /// Lets them pass while `work` is done.
+    pub(super) fn during<T>(&self, work: impl FnOnce() -> T) -> T {
+        struct Shut<'a>(&'a AtomicBool);
+        impl Drop for Shut<'_> {
+            fn drop(&mut self) {
+                self.0.store(false, Ordering::Release);
+            }
+        }
+        self.0.store(true, Ordering::Release);
+        let _shut = Shut(&self.0);
+        work()
+    }
+
+    fn allows(&self, action: &AuthAction<'_>) -> bool {
+        let asks = |name: &str| PRAGMAS.iter().any(|known| name.eq_ignore_ascii_case(known));
+        self.0.load(Ordering::Acquire)
+            && matches!(action, AuthAction::Pragma { pragma_name, .. } if asks(pragma_name))
+    }
+}
+
 /// Puts the guard in place. From then on it cannot be taken away by SQL.
-pub(super) fn guard(connection: &mut Connection, read_only: bool) -> rusqlite::Result<Refusal> {
-    let refusal = Refusal::default();
-    let told = refusal.clone();
+pub(super) fn guard(connection: &mut Connection, read_only: bool) -> rusqlite::Result<(Refusal, Catalog)> {
+    let (refusal, catalog) = (Refusal::default(), Catalog::default());
+    let (told, asking) = (refusal.clone(), catalog.clone());
     connection.authorizer(Some(move |context: AuthContext<'_>| {
         match refused(&context.action, read_only) {
             None => Authorization::Allow,
+            Some(_) if asking.allows(&context.action) => Authorization::Allow,
             Some(what) => {
                 told.set(what);
                 Authorization::Deny
             }
         }
     }))?;
-    Ok(refusal)
+    Ok((refusal, catalog))
 }
 
 /// The action in words, if it is refused.

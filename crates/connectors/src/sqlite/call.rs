@@ -19,6 +19,10 @@ pub(super) struct SqliteCall {
 }
 
 impl SqliteCall {
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     /// Opens the first connection. The others are opened when they are needed.
     pub(super) async fn connect(
         system: Arc<str>,

@@ -8,6 +8,7 @@ mod authorize;
 mod call;
 mod config;
 mod error;
+mod introspect;
 mod monitor;
 mod open;
 mod operation;
@@ -22,12 +23,21 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use renkei_core::{
     ConnectContext, Connection, ConnectorKind, Definitions, Diagnostics, FromNode as _, Node, PreparedOp,
-    Request, Result, Schema, System, Value, connector::Answer, template::Names,
+    Request, Result, Schema, System, Value,
+    connector::{Answer, Came},
+    template::Names,
 };
 
-use crate::sql::{self, Rules};
+use crate::sql::{self, Answers, Plan, Rules};
 
 pub use config::Config;
+
+/// What its answers are like in config tests.
+static ANSWERS: Answers = Answers {
+    plan: |request| Plan::of(request, &request.op.system),
+    last_insert_id: true,
+    replaced_is_two: false,
+};
 
 /// The connector.
 #[derive(Debug)]
@@ -47,15 +57,23 @@ impl ConnectorKind for Sqlite {
     }
 
     fn answer_words(&self, _: &mut Definitions) -> Vec<(&'static str, Schema)> {
-        sql::answer_words()
+        ANSWERS.words()
     }
 
     fn read_answer(&self, node: &Node, d: &mut Diagnostics) -> Option<Arc<dyn Answer>> {
-        sql::read_answer(node, d)
+        ANSWERS.read(node, d)
     }
 
     fn read_request(&self, node: &Node, d: &mut Diagnostics) -> Option<Value> {
         sql::read_request(node, d)
+    }
+
+    fn write_answer(&self, came: &Came<'_>) -> Vec<Value> {
+        ANSWERS.write(came)
+    }
+
+    fn write_request(&self, shown: &Value) -> Value {
+        sql::write_request(shown)
     }
 
     fn read(&self, name: &str, node: &Node, d: &mut Diagnostics) -> Option<Arc<dyn System>> {
@@ -79,6 +97,7 @@ impl System for Database {
             system: &self.name,
             read_only: self.config.read_only,
             max_rows: self.config.max_rows,
+            max_bytes: self.config.max_bytes,
             effect: operation::effect,
         };
         sql::operation::prepare(&rules, op, names, d)
@@ -93,7 +112,8 @@ impl System for Database {
     }
 
     async fn connect(&self, cx: &ConnectContext) -> Result<Connection> {
-        let call = call::SqliteCall::connect(self.name.clone(), self.config.clone(), cx).await?;
-        Ok(Connection { call: Arc::new(call) })
+        let call = Arc::new(call::SqliteCall::connect(self.name.clone(), self.config.clone(), cx).await?);
+        let schema = introspect::Schema::new(call.clone());
+        Ok(Connection { call, schema: Some(Arc::new(schema)) })
     }
 }

@@ -8,7 +8,12 @@ use std::{
 use renkei_core::{Error, Result};
 use rusqlite::{Connection, OpenFlags, config::DbConfig, limits::Limit};
 
-use super::{Config, authorize, authorize::Refusal, error, monitor::Monitor};
+use super::{
+    Config, authorize,
+    authorize::{Catalog, Refusal},
+    error,
+    monitor::Monitor,
+};
 
 /// Virtual machine instructions between two looks at the clock: some ten microseconds.
 const INSTRUCTIONS: i32 = 1_000;
@@ -32,6 +37,7 @@ pub(super) struct Place {
 pub(super) struct Opened {
     pub(super) connection: Connection,
     pub(super) refusal: Refusal,
+    pub(super) catalog: Catalog,
     identity: Option<Identity>,
 }
 
@@ -124,12 +130,12 @@ impl Place {
         // Reads the header: that it is a database at all shows only now.
         connection.query_row("select count(*) from sqlite_schema", [], |_| Ok(()))?;
         // Last, because it refuses the pragmas above, too.
-        let refusal = authorize::guard(&mut connection, config.read_only)?;
+        let (refusal, catalog) = authorize::guard(&mut connection, config.read_only)?;
         let identity = match config.in_memory() {
             true => None,
             // A file that is gone already is seen as changed before the first statement.
             false => Identity::of(&self.path).unwrap_or(None),
         };
-        Ok(Opened { connection, refusal, identity })
+        Ok(Opened { connection, refusal, catalog, identity })
     }
 }

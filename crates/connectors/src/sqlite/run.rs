@@ -10,6 +10,7 @@ use rusqlite::{CachedStatement, types::ToSqlOutput};
 
 use super::{
     error::{Failure, Phase, Place as At},
+    introspect,
     monitor::Monitor,
     open::{Opened, Place},
     pool::Job,
@@ -22,6 +23,8 @@ use crate::sql::{Budget, Cut, Done, Plan, Rendered, Step, Verb, one, together};
 pub(super) enum Work {
     /// Open the file, no more.
     Check,
+    /// Say which tables are there.
+    Catalog(introspect::Question),
     Statements {
         op: Arc<PreparedOp>,
         rendered: Vec<Rendered>,
@@ -36,6 +39,11 @@ pub(super) fn run(
 ) -> Result<Reply, Failure> {
     let (op, rendered) = match &job.work {
         Work::Check => return Ok(Reply::json(Value::Null)),
+        Work::Catalog(question) => {
+            let told = opened.catalog.during(|| introspect::answer(&opened.connection, question));
+            let at = At { place, phase: Phase::Run, writes: false, stop: monitor.stop() };
+            return told.map(Reply::json).map_err(|why| at.failure(&why, opened.refusal.take()));
+        }
         Work::Statements { op, rendered } => (op, rendered),
     };
     let Some(plan) = op.plan::<Plan>() else {

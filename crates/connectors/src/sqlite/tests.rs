@@ -74,6 +74,7 @@ fn unseen(text: &str) -> PreparedOp {
         system: &"shop".into(),
         read_only: false,
         max_rows: 1000,
+        max_bytes: renkei_core::read::Bytes(1024 * 1024),
         effect: super::operation::effect,
     };
     let mut d = Diagnostics::default();

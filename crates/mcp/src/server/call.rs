@@ -19,9 +19,7 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, Span, debug_span, field};
 
 use super::{
-    Server,
-    exact::Exact,
-    logging,
+    Server, logging,
     message::Arguments,
     progress::{Queue, Report},
     publish,
@@ -40,14 +38,15 @@ impl Server {
             trace,
             ..CallContext::new(Instant::now() + self.tools.timeout(&request.name), principal(&context))
         };
-        let result = self.run(&request.name, cx, &context, level).instrument(span.clone()).await;
+        let result = self.run_told(&request.name, cx, &context, level).instrument(span.clone()).await;
         if result.as_ref().map_or(true, |result| result.is_error == Some(true)) {
             span.record("otel.status_code", "error");
         }
         result
     }
 
-    async fn run(
+    /// Runs a tool and tells the client meanwhile how it goes.
+    async fn run_told(
         &self,
         name: &str,
         cx: CallContext,
@@ -59,26 +58,11 @@ impl Server {
             audit::refused("tool", name, false, &cx, &error);
             return Err(unknown_tool(name));
         }
-        let record = Record { tool: name, cx: cx.clone(), exact: &self.exact };
-        let Ok(permit) = self.calls.try_acquire() else {
-            let refusal = busy(name, self.limits.calls);
-            if let Some(error) = &refusal.error {
-                audit::refused("tool", name, true, &cx, error);
-            }
-            return record.finish(refusal);
-        };
-        let arguments = arguments(context);
+        let record = Record { tool: name, cx };
         let token = context.meta.get_progress_token();
         let queue = Queue::new(token.is_some(), logging::asked(&context.meta).or(level)).map(Arc::new);
         let sink = queue.clone().map(|queue| queue as Arc<dyn ProgressSink>);
-
-        // The call itself is made inside the guarded future, so that a panic before its first await counts.
-        let run = AssertUnwindSafe(async { self.tools.call(cx.clone(), name, arguments, sink).await });
-        let run = async {
-            let outcome = run.catch_unwind().await;
-            drop(permit);
-            outcome
-        };
+        let run = self.run(&record, arguments(context), sink);
         let forward = async {
             if let Some(queue) = &queue {
                 forward(queue, token.as_ref(), &context.peer).await;
@@ -86,7 +70,7 @@ impl Server {
         };
         let (mut run, mut forward) = (pin!(run), pin!(forward));
         // After the run, so that it is dropped before it: what the run spawned hears of the end first.
-        let _cancel = cx.cancel.clone().drop_guard();
+        let _cancel = record.cx.cancel.clone().drop_guard();
         let mut forwarding = queue.is_some();
         let outcome = loop {
             tokio::select! {
@@ -98,12 +82,7 @@ impl Server {
                 () = &mut forward, if forwarding => forwarding = false,
             }
         };
-        let result = match outcome {
-            Ok(Ok(result)) => result,
-            Ok(Err(unknown)) => return Err(unknown_tool(&unknown.0)),
-            Err(panic) => failed(record.panicked(&*panic)),
-        };
-        let result = record.finish(result);
+        let result = outcome.and_then(|result| record.finish(result));
         // What the run reported leaves before its result. The notification under way must not be dropped:
         // the result could overtake it.
         if let Some(queue) = &queue {
@@ -115,7 +94,42 @@ impl Server {
                 () = &mut forward => {}
             }
         }
-        result
+        result.map(|result| publish::result(result, &self.exact))
+    }
+
+    /// Runs a tool for a request that asks for nothing but the result. Dropping the future ends the run.
+    pub(super) async fn run_plain(
+        &self,
+        record: &Record<'_>,
+        arguments: Value,
+    ) -> Result<ToolResult, ErrorData> {
+        let run = pin!(self.run(record, arguments, None));
+        // After the run, as above.
+        let _cancel = record.cx.cancel.clone().drop_guard();
+        run.await.and_then(|result| record.finish(result))
+    }
+
+    /// Runs a tool to its end, if there is room for one more. A panic is a result, too.
+    async fn run(
+        &self,
+        record: &Record<'_>,
+        arguments: Value,
+        sink: Option<Arc<dyn ProgressSink>>,
+    ) -> Result<ToolResult, ErrorData> {
+        let Ok(_permit) = self.calls.try_acquire() else {
+            let refusal = busy(record.tool, self.limits.calls);
+            if let Some(error) = &refusal.error {
+                audit::refused("tool", record.tool, true, &record.cx, error);
+            }
+            return Ok(refusal);
+        };
+        // The call itself is made inside the guarded future, so that a panic before its first await counts.
+        let call = async { self.tools.call(record.cx.clone(), record.tool, arguments, sink).await };
+        match AssertUnwindSafe(call).catch_unwind().await {
+            Ok(Ok(result)) => Ok(result),
+            Ok(Err(unknown)) => Err(unknown_tool(&unknown.0)),
+            Err(panic) => Ok(failed(record.panicked(&*panic))),
+        }
     }
 }
 
@@ -179,16 +193,20 @@ pub(super) fn begin(
     context: &RequestContext<RoleServer>,
     passes_baggage: bool,
 ) -> (Span, Trace) {
-    let span = debug_span!(
+    let span = span(method, name, &principal(context));
+    let trace = Trace::of_request(&span, received(context, passes_baggage));
+    (span, trace)
+}
+
+pub(super) fn span(method: &'static str, name: &str, principal: &Principal) -> Span {
+    debug_span!(
         "request",
         otel.kind = "server",
         otel.name = method,
         otel.status_code = field::Empty,
         name,
-        principal = &*principal(context).name,
-    );
-    let trace = Trace::of_request(&span, received(context, passes_baggage));
-    (span, trace)
+        principal = &*principal.name,
+    )
 }
 
 /// The request's own trace before that of the HTTP request that carries it.
@@ -208,21 +226,21 @@ fn received(context: &RequestContext<RoleServer>, passes_baggage: bool) -> Optio
 }
 
 /// What is needed to answer a call.
-struct Record<'a> {
-    tool: &'a str,
-    cx: CallContext,
-    exact: &'a Exact,
+pub(super) struct Record<'a> {
+    pub(super) tool: &'a str,
+    pub(super) cx: CallContext,
 }
 
 impl Record<'_> {
-    fn finish(&self, result: ToolResult) -> Result<CallToolResult, ErrorData> {
+    /// The result; or the error of the protocol that the config makes of a failure.
+    fn finish(&self, result: ToolResult) -> Result<ToolResult, ErrorData> {
         let of_protocol = result.error.as_ref().and_then(|error| Some((error, error.protocol_code()?)));
         match of_protocol {
             Some((error, code)) => {
                 let data = serde_json::json!({ "kind": error.kind().as_str(), "trace": self.cx.trace.id() });
                 Err(ErrorData::new(ErrorCode(code), error.to_string(), Some(data)))
             }
-            None => Ok(publish::result(result, self.exact)),
+            None => Ok(result),
         }
     }
 

@@ -70,6 +70,11 @@ impl Exact {
         vec![self.list_stand_in.clone()]
     }
 
+    /// The tools as they are sent, with commas between them.
+    pub(super) fn tools(&self) -> &Bytes {
+        &self.list
+    }
+
     /// The bytes of a message with the stand-ins replaced by what they stand for.
     pub(super) fn restore(&self, bytes: Bytes) -> Bytes {
         let Some(first) = self.quoted.find(&bytes) else { return bytes };

@@ -12,7 +12,8 @@ use rmcp::{
         InitializeResult, ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesRequestMethod,
         ListResourceTemplatesResult, ListResourcesRequestMethod, ListResourcesResult, ListToolsResult,
         PaginatedRequestParams, ProtocolVersion, ReadResourceRequestMethod, ReadResourceRequestParams,
-        ReadResourceResponse, ServerConfig, SubscriptionFilter, Tool,
+        ReadResourceResponse, ServerConfig, SubscribeRequestMethod, SubscribeRequestParams,
+        SubscriptionFilter, Tool, UnsubscribeRequestMethod, UnsubscribeRequestParams,
     },
     service::{RequestContext, SubscriptionContext, SubscriptionSendError, SubscriptionSink},
 };
@@ -23,6 +24,7 @@ use super::{
     logging::{Asked, SetLevel},
     page::page,
     site::{Endpoint, Lists, Versions},
+    subscriptions::{Subscriptions, Waiting},
 };
 
 /// What is offered beyond the handshake. rmcp takes a request whose parameters do not fit its types for one
@@ -38,6 +40,7 @@ pub(super) struct Handler {
     /// What a request of its own began with.
     pinned: Option<Arc<Server>>,
     asked: Arc<Asked>,
+    subscriptions: Arc<Subscriptions>,
     /// The lists when a subscription was accepted.
     seen: Arc<Mutex<Versions>>,
 }
@@ -46,7 +49,7 @@ impl Handler {
     /// For one session, which meets whatever is served, or for one request, which stays with what it began with.
     pub(super) fn new(endpoint: Arc<Endpoint>, pinned: Option<Arc<Server>>) -> Self {
         let seen = Arc::new(Mutex::new(endpoint.versions()));
-        Handler { endpoint, pinned, asked: Arc::default(), seen }
+        Handler { endpoint, pinned, asked: Arc::default(), subscriptions: Arc::default(), seen }
     }
 
     fn server(&self) -> Arc<Server> {
@@ -172,23 +175,31 @@ impl ServerHandler for Handler {
         Ok(negotiated)
     }
 
-    /// Changes of lists, as far as there are such lists; rmcp looks at the capabilities.
-    fn accepted_subscription_filter(&self, _: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+    /// Changes of lists, as far as there are such lists, and of resources; rmcp looks at the capabilities.
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
         // Before the client is told that it is heard, so that no change is lost between.
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = self.endpoint.versions();
         let mut accepted = SubscriptionFilter::default();
         accepted.tools_list_changed = Some(true);
         accepted.resources_list_changed = Some(true);
         accepted.prompts_list_changed = Some(true);
+        accepted.resource_subscriptions = self.server().granted(requested);
         Some(accepted)
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
         let mut seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = Waiting::begin(&self.endpoint, &self.server(), &context).await?;
         loop {
             let now = tokio::select! {
                 () = context.cancelled() => return Ok(()),
                 () = self.endpoint.shutdown.cancelled() => return Ok(()),
+                uri = waiting.next() => {
+                    if context.sink().notify_resource_updated(uri).await.is_err() {
+                        return Ok(());
+                    }
+                    continue;
+                }
                 now = self.endpoint.changed_since(seen) => now,
             };
             if notify(context.sink(), now.since(seen)).await.is_err() {
@@ -211,6 +222,25 @@ impl ServerHandler for Handler {
         Ok(())
     }
 
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.check_watched::<SubscribeRequestMethod>()?;
+        self.subscriptions.subscribe(&self.endpoint, request, context).await
+    }
+
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.check_watched::<UnsubscribeRequestMethod>()?;
+        self.subscriptions.unsubscribe(&request);
+        Ok(())
+    }
+
     async fn on_custom_request(
         &self,
         request: CustomRequest,
@@ -230,6 +260,10 @@ impl ServerHandler for Handler {
 impl Handler {
     fn ttl_ms(&self) -> u64 {
         self.server().list_ttl(false)
+    }
+
+    fn check_watched<M: ConstString>(&self) -> Result<(), ErrorData> {
+        if self.server().has_watched() { Ok(()) } else { Err(ErrorData::method_not_found::<M>()) }
     }
 
     fn offers(&self, method: &str) -> bool {

@@ -18,7 +18,7 @@ use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Limits, Server, Site, batch,
+    Limits, Server, Site, batch, direct,
     handler::Handler,
     message::{self, Incoming, Message, Unreadable},
     mirror,
@@ -145,7 +145,7 @@ impl Front {
         }
     }
 
-    /// One message, which rmcp gets without the arguments; those travel in the request's extensions.
+    /// One message. What is not plain goes to rmcp, without the arguments; those travel in the request's extensions.
     pub(super) async fn message(
         &self,
         endpoint: &Arc<Endpoint>,
@@ -154,6 +154,11 @@ impl Front {
     ) -> Response {
         let stays = matches!(message.method(), Some("initialize" | "subscriptions/listen"));
         let pinned = (!stays).then(|| endpoint.current());
+        if let Some(server) = &pinned
+            && let Some(response) = direct::answer(server, &parts, &message).await
+        {
+            return response;
+        }
         let addressed = Addressed { endpoint: endpoint.clone(), pinned };
         let mut copied = None;
         if let Some((tool, arguments)) = message.call() {

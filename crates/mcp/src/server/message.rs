@@ -114,6 +114,10 @@ impl Message {
         self.0.get("method").and_then(Value::as_str)
     }
 
+    pub(super) fn get(&self, member: &str) -> Option<&Value> {
+        self.0.get(member)
+    }
+
     /// Null where there is none.
     pub(super) fn id(&self) -> Value {
         self.0.get("id").cloned().unwrap_or_default()

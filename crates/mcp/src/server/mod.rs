@@ -2,6 +2,7 @@
 
 mod batch;
 mod call;
+mod direct;
 mod endpoints;
 mod exact;
 mod handler;
@@ -19,6 +20,7 @@ mod resources;
 mod sessions;
 mod site;
 mod stdio;
+mod subscriptions;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -71,6 +73,8 @@ pub struct Limits {
     pub session_idle: Duration,
     /// Bytes of one message from a client.
     pub message_bytes: usize,
+    /// Resources that one client waits for changes of.
+    pub subscriptions: usize,
     /// How long a client may keep the tool list.
     pub list_ttl: Duration,
     /// The entries of one page of a list.
@@ -84,6 +88,7 @@ impl Default for Limits {
             sessions: 1000,
             session_idle: Duration::from_secs(30 * 60),
             message_bytes: 4 * 1024 * 1024,
+            subscriptions: 100,
             list_ttl: Duration::from_secs(60),
             list_page: 1000,
         }
@@ -197,7 +202,9 @@ impl Server {
     /// The same with resources.
     #[must_use]
     pub fn with_resources(mut self, resources: Arc<dyn Resources>) -> Self {
-        self.config.capabilities.resources = Some(resources_capability());
+        let mut capability = resources_capability();
+        capability.subscribe = resources.has_watched().then_some(true);
+        self.config.capabilities.resources = Some(capability);
         self.config.capabilities.completions = Some(JsonObject::new());
         self.resources = Some(resources);
         self

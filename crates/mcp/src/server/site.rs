@@ -183,6 +183,13 @@ impl Endpoint {
         changed.map_or(seen, |served| served.versions)
     }
 
+    /// Waits until something else than `server` is served.
+    pub(super) async fn replaced(&self, server: &Arc<Server>) {
+        let mut served = self.served.subscribe();
+        // The sender is this endpoint's own: it lives as long as the wait.
+        let _ = served.wait_for(|served| !Arc::ptr_eq(&served.server, server)).await;
+    }
+
     fn set(&self, server: Server, is_there: bool) -> Lists {
         let mut changed = Lists::default();
         self.served.send_modify(|served| {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 mod batch;
 mod client;
+mod direct;
 mod exact;
 mod fake;
 mod groups;
@@ -13,4 +14,5 @@ mod malformed;
 mod reading;
 mod replace;
 mod stdio;
+mod subscriptions;
 mod wire;

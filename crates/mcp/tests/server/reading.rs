@@ -10,11 +10,12 @@ use renkei_core::{
     complete::{Completion, Partial},
     principal::How,
     prompt::{ArgumentInfo, Message, PromptInfo, Prompts},
-    resource::{Annotations, Contents, Listing, ResourceInfo, Resources, Role},
+    resource::{Annotations, Contents, Listing, ResourceInfo, Resources, Role, Watch},
     tool::{Content, ResourceBody},
 };
 use renkei_mcp::{Endpoints, Info, Limits, Server, Site, router};
 use serde_json::{Value, json};
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -22,10 +23,15 @@ use crate::{
     wire::{Face, modern},
 };
 
-struct Library {
+pub(crate) struct Library {
     templates: Vec<ResourceInfo>,
     prompts: Vec<PromptInfo>,
+    /// Every watch hears of each.
+    pub(crate) changes: broadcast::Sender<()>,
 }
+
+/// A watch of whatever.
+struct Told(broadcast::Receiver<()>);
 
 fn info(uri: &str) -> ResourceInfo {
     ResourceInfo {
@@ -41,7 +47,7 @@ fn info(uri: &str) -> ResourceInfo {
 }
 
 impl Library {
-    fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         let argument =
             ArgumentInfo { name: "a".into(), title: None, description: Some("An a".into()), required: true };
         let prompt = |name: &str| PromptInfo {
@@ -54,6 +60,7 @@ impl Library {
         Arc::new(Library {
             templates: ["x://a/{id}", "x://b/{id}", "x://c/{id}"].map(info).into(),
             prompts: ["p", "q", "r"].map(prompt).into(),
+            changes: broadcast::Sender::new(4),
         })
     }
 }
@@ -92,8 +99,24 @@ impl Resources for Library {
         Ok(Completion { values: vec![uri.into(), format!("{partial:?}")], total: 2 })
     }
 
+    async fn watch(self: Arc<Self>, cx: CallContext, uri: &str) -> Result<Box<dyn Watch>> {
+        self.read(cx, uri).await?;
+        Ok(Box::new(Told(self.changes.subscribe())))
+    }
+
+    fn has_watched(&self) -> bool {
+        true
+    }
+
     fn timeout(&self) -> Duration {
         Duration::from_secs(20)
+    }
+}
+
+#[async_trait]
+impl Watch for Told {
+    async fn changed(&mut self) {
+        self.0.recv().await.unwrap();
     }
 }
 
@@ -123,8 +146,22 @@ impl Prompts for Library {
 
 /// A face with a library, and with pages of two entries.
 fn face() -> Face {
+    face_of(Library::new())
+}
+
+pub(crate) fn face_of(library: Arc<Library>) -> Face {
+    site_of(library).0
+}
+
+/// The same with what it serves, to be replaced.
+pub(crate) fn site_of(library: Arc<Library>) -> (Face, Arc<Site>) {
     let (fake, events) = Fake::new();
     let shutdown = CancellationToken::new();
+    let site = Site::new(endpoints(&fake, library), shutdown.clone());
+    (Face { router: router(site.clone()), fake, events, shutdown }, site)
+}
+
+pub(crate) fn endpoints(fake: &Arc<Fake>, library: Arc<Library>) -> Endpoints {
     let info = Info {
         name: "fake".into(),
         title: None,
@@ -133,11 +170,9 @@ fn face() -> Face {
         instructions: None,
         icons: vec![],
     };
-    let limits = Limits { list_page: 2, ..Limits::default() };
-    let library = Library::new();
-    let server =
-        Server::new(fake.clone(), info, limits).with_resources(library.clone()).with_prompts(library);
-    Face { router: router(Site::new(Endpoints::new(server), shutdown.clone())), fake, events, shutdown }
+    let limits = Limits { list_page: 2, subscriptions: 2, ..Limits::default() };
+    let server = Server::new(fake.clone(), info, limits);
+    Endpoints::new(server.with_resources(library.clone()).with_prompts(library))
 }
 
 /// A modern request with the header that names what is asked for.
@@ -160,7 +195,7 @@ async fn only_what_is_there_is_offered() {
             "completions": {},
             "logging": {},
             "prompts": {"listChanged": true},
-            "resources": {"listChanged": true},
+            "resources": {"listChanged": true, "subscribe": true},
             "tools": {"listChanged": true}
         })
     );

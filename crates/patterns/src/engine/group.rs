@@ -8,12 +8,12 @@ use renkei_core::{
     complete::{Completion, Partial},
     group::GroupPlan,
     prompt::{Message, PromptInfo, Prompts},
-    resource::{Contents, Listing, ResourceInfo, Resources},
+    resource::{Contents, Listing, ResourceInfo, Resources, Watch},
     run::ProgressSink,
     tool::{ToolInfo, ToolResult, Tools, UnknownTool},
 };
 
-use super::{Engine, prompts::unknown, resources::Shelf};
+use super::{Engine, prompts::unknown, resources::Shelf, watch::Watcher};
 
 /// A group's tools, resources and prompts, run by the engine of all: under its limits, on its systems.
 pub struct Group {
@@ -105,6 +105,15 @@ impl Resources for Group {
 
     async fn complete(&self, cx: CallContext, uri: &str, partial: Partial) -> Result<Completion> {
         self.engine.complete_variable(&self.shelf, cx, uri, partial).await
+    }
+
+    async fn watch(self: Arc<Self>, cx: CallContext, uri: &str) -> Result<Box<dyn Watch>> {
+        let watched = self.engine.watches.of(uri, &cx.principal, self.shelf.watch(uri)?)?;
+        Watcher::begin(self, watched, cx).await
+    }
+
+    fn has_watched(&self) -> bool {
+        self.shelf.has_watched()
     }
 
     fn timeout(&self) -> Duration {

@@ -11,6 +11,7 @@ mod group;
 mod complete;
 mod prompts;
 mod resources;
+mod watch;
 
 mod job;
 mod systems;

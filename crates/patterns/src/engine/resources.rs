@@ -11,13 +11,13 @@ use indexmap::IndexMap;
 use renkei_core::{
     CallContext, Effect, Error, Kind, Result, Value, audit,
     complete::{Completion, Partial},
-    resource::{Contents, Listing, ResourceInfo, ResourcePlan, Resources},
+    resource::{Contents, Listing, ResourceInfo, ResourcePlan, Resources, Watch},
     uri::Values,
 };
 
 use tokio::time::timeout_at;
 
-use super::{Engine, Problem, arguments, input::Input, job::Job};
+use super::{Engine, Problem, arguments, input::Input, job::Job, watch::Watcher};
 
 /// In the audit: a result that was too large and is read in parts.
 const KEPT: &str = "kept_result";
@@ -80,6 +80,20 @@ impl Shelf {
 
     pub(super) fn is_empty(&self) -> bool {
         self.fixed.is_empty() && self.templates.is_empty()
+    }
+
+    /// How often the resource of this URI is read to find changes.
+    pub(super) fn watch(&self, uri: &str) -> Result<Duration> {
+        let (resource, _) = self.find(uri).ok_or_else(|| unknown(uri))?;
+        let name = &resource.plan.name;
+        let never =
+            || Error::invalid(format!("the resource `{name}` cannot be watched: its config has no `watch`"));
+        resource.plan.watch.ok_or_else(never)
+    }
+
+    /// Whether there is one that can be watched.
+    pub(super) fn has_watched(&self) -> bool {
+        self.fixed.values().chain(self.templates.values()).any(|resource| resource.plan.watch.is_some())
     }
 
     fn find(&self, uri: &str) -> Option<(&Resource, Values)> {
@@ -238,6 +252,15 @@ impl Resources for Engine {
 
     async fn complete(&self, cx: CallContext, uri: &str, partial: Partial) -> Result<Completion, Error> {
         self.complete_variable(&self.shelf, cx, uri, partial).await
+    }
+
+    async fn watch(self: Arc<Self>, cx: CallContext, uri: &str) -> Result<Box<dyn Watch>> {
+        let watched = self.watches.of(uri, &cx.principal, self.shelf.watch(uri)?)?;
+        Watcher::begin(self, watched, cx).await
+    }
+
+    fn has_watched(&self) -> bool {
+        self.shelf.has_watched()
     }
 
     fn timeout(&self) -> Duration {

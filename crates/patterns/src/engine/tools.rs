@@ -26,6 +26,7 @@ use super::{
     refusal,
     resources::Shelf,
     systems::Supervisor,
+    watch::Watches,
 };
 
 /// The limits of an engine.
@@ -49,6 +50,8 @@ pub struct Options {
     pub cursor_key: Option<Secret>,
     /// What the audit says of arguments.
     pub audited: audit::Arguments,
+    /// How many resources are watched for subscribers at the same time.
+    pub watched_resources: usize,
 }
 
 impl Default for Options {
@@ -63,6 +66,7 @@ impl Default for Options {
             listed_resources: 10_000,
             cursor_key: None,
             audited: audit::Arguments::default(),
+            watched_resources: 200,
         }
     }
 }
@@ -85,6 +89,7 @@ pub struct Engine {
     pub(super) kept: Kept,
     cursors: Cursors,
     pub(super) shelf: Shelf,
+    pub(super) watches: Watches,
     pub(super) prompts: IndexMap<Arc<str>, Prompt>,
     pub(super) prompt_list: Vec<PromptInfo>,
     pub(super) supervisor: Arc<Supervisor>,
@@ -120,6 +125,7 @@ impl Engine {
             cursors: Cursors::new(options.cursor_key.as_ref()),
             kept: Kept::new(options.keep.clone(), options.result_bytes, options.content_bytes),
             shelf: Shelf::default(),
+            watches: Watches::new(options.watched_resources),
             prompts: IndexMap::new(),
             prompt_list: Vec::new(),
             supervisor: Arc::new(Supervisor::new(systems, &options.base_dir)),

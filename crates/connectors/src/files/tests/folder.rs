@@ -361,7 +361,7 @@ async fn requests_are_shown_in_the_words_of_their_operations() {
         ("read notes/${.n}.txt", r#"{"read":"notes/a.txt"}"#),
         (
             r#"{"read": "${.n}", "offset": "${.l}", "limit": 3, "as": "text"}"#,
-            r#"{"read":"a","offset":5,"limit":3}"#,
+            r#"{"read":"a","offset":5,"limit":3,"as":"text"}"#,
         ),
         ("list .", r#"{"list":"."}"#),
         ("list ${+ .none}", r#"{"list":"."}"#),

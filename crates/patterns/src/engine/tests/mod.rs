@@ -6,3 +6,4 @@ mod input;
 mod resources;
 mod results;
 mod systems;
+mod watch;

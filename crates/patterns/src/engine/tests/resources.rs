@@ -72,6 +72,7 @@ pub(super) fn resource(uri: &str, call: Option<&str>, body: BodyPlan) -> Resourc
         list: None,
         complete: IndexMap::new(),
         ttl: Duration::from_secs(7),
+        watch: None,
         timeout: None,
     }
 }
