@@ -91,7 +91,8 @@ async fn connect(args: &ImportDbArgs, plan: &Plan) -> Result<Arc<dyn Introspect>
         return Err(exit::usage(&format!("there is no system `{name}`: {hint}")));
     };
     let timeout = system.layers.connect_timeout();
-    let cx = ConnectContext { base_dir: plan.base_dir.clone(), timeout };
+    let read_timeout = system.layers.read_timeout();
+    let cx = ConnectContext { base_dir: plan.base_dir.clone(), timeout, read_timeout };
     let connection = system.system.connect(&cx).await;
     let connection = connection.map_err(|error| exit::fail(&format!("failed to {error}")))?;
     connection.schema.ok_or_else(|| {

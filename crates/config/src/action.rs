@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, sync::Arc, time::Duration};
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use renkei_core::{
     ActionContext, Diagnostic, Diagnostics, Entry, FromNode, Node, NodeKind, PatternKind, Span, Tree,
     connector::SystemPlan,
@@ -46,6 +46,10 @@ pub(crate) struct World<'a> {
     read: RefCell<IndexMap<Arc<str>, Reading>>,
     /// The actions that are being read, outermost first.
     path: RefCell<Vec<Arc<str>>>,
+    /// The names of the caches that calls keep replies in.
+    caches: RefCell<IndexSet<Arc<str>>>,
+    /// What calls invalidate, and where they say so.
+    invalidated: RefCell<Vec<(Arc<str>, Span)>>,
 }
 
 #[derive(Clone)]
@@ -61,7 +65,15 @@ impl<'a> World<'a> {
         patterns: &'a [&'a dyn PatternKind],
         entries: &'a [Entry],
     ) -> Self {
-        World { systems, patterns, entries, read: RefCell::default(), path: RefCell::default() }
+        World {
+            systems,
+            patterns,
+            entries,
+            read: RefCell::default(),
+            path: RefCell::default(),
+            caches: RefCell::default(),
+            invalidated: RefCell::default(),
+        }
     }
 
     /// Whether a key is a pattern's: an action stands under it.
@@ -85,6 +97,25 @@ impl<'a> World<'a> {
                 Diagnostic::warning(entry.key_span, format!("nothing runs the action `{}`", entry.key))
                     .hint(format!("remove it, or run it: `run: {}`", entry.key)),
             );
+        }
+    }
+
+    /// Refuses to invalidate what nobody keeps; to be called when everything is read.
+    pub(crate) fn check_invalidated(&self, d: &mut Diagnostics) {
+        let mut known = self.caches.take();
+        known.extend(self.systems.values().filter_map(|plan| plan.layers.own_cache_name()));
+        known.extend(self.systems.keys().cloned());
+        for (name, span) in self.invalidated.take() {
+            if known.contains(&name) {
+                continue;
+            }
+            let diagnostic = Diagnostic::error(span, format!("there is no cache `{name}`"));
+            d.push(match suggest(&name, known.iter().map(AsRef::as_ref)) {
+                Some(close) => diagnostic.hint(format!("did you mean `{close}`?")),
+                None => diagnostic.hint(
+                    "name one beside a call, `cache: { ttl: 5m, name: … }`, or write the name of a system for all of its replies",
+                ),
+            });
         }
     }
 
@@ -121,6 +152,14 @@ impl<'a> World<'a> {
 }
 
 impl Actions for World<'_> {
+    fn keeps(&self, cache: &Arc<str>) {
+        self.caches.borrow_mut().insert(cache.clone());
+    }
+
+    fn invalidates(&self, cache: &Arc<str>, at: Span) {
+        self.invalidated.borrow_mut().push((cache.clone(), at));
+    }
+
     fn get(&self, name: &str, at: Span, d: &mut Diagnostics) -> Option<Arc<ActionPlan>> {
         let known = self.read.borrow().get(name).cloned();
         match known {

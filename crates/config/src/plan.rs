@@ -98,8 +98,6 @@ pub struct Loaded {
 /// Systems of later versions.
 const LATER_CONNECTORS: [&str; 9] =
     ["amqp", "graphql", "grpc", "kafka", "mcp", "mqtt", "nats", "rabbitmq", "redis"];
-/// Layers of later versions.
-const LATER_LAYERS: [&str; 3] = ["breaker", "cache", "limit"];
 
 /// Reads the config at `paths`: files, folders, or the current folder if there are none. The report holds
 /// everything that is wrong, not only the first problem.
@@ -156,6 +154,7 @@ pub fn load_replaced(
     let prompts: Vec<PromptPlan> =
         merged.section("prompts").iter().filter_map(|entry| prompt::read(entry, &world, d)).collect();
     world.read_rest(d);
+    world.check_invalidated(d);
     let groups = group::read_all(&merged, d);
     let tests = {
         let kind_of = systems.iter().map(|(name, plan)| (name.clone(), plan.kind)).collect();
@@ -343,7 +342,7 @@ fn unknown_in_system<'k>(
     of_layers: &[&'k str],
 ) -> (Diagnostic, Option<&'k str>) {
     let key = &*member.key;
-    if LATER_CONNECTORS.contains(&key) || LATER_LAYERS.contains(&key) {
+    if LATER_CONNECTORS.contains(&key) {
         let diagnostic =
             Diagnostic::error(member.key_span, format!("`{key}` is not available in this version"))
                 .hint("it arrives with a later release; remove it for now");
@@ -457,6 +456,14 @@ impl System for Tracked {
 
     fn is_local(&self) -> bool {
         self.inner.is_local()
+    }
+
+    fn depends_on_caller(&self) -> bool {
+        self.inner.depends_on_caller()
+    }
+
+    fn address(&self, request: &Request) -> Option<Vec<String>> {
+        self.inner.address(request)
     }
 
     async fn connect(&self, cx: &ConnectContext) -> Result<Connection> {

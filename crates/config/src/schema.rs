@@ -4,7 +4,10 @@
 
 use std::marker::PhantomData;
 
-use renkei_core::{Definitions, Diagnostics, FromNode, Map, Node, Schema, Value, pattern::ACTION_DEFINITION};
+use renkei_core::{
+    Definitions, Diagnostics, FromNode, Map, Node, Schema, Value, connector::call_definition,
+    pattern::ACTION_DEFINITION,
+};
 
 use crate::{
     action::ActionConfig,
@@ -140,6 +143,9 @@ impl Parts {
             *schema = with_templates(schema);
         }
         let (server, system) = (with_templates(&server), with_templates(&system));
+        for (word, schema) in kinds.layers.call_properties(&mut defs) {
+            defs.map.insert(call_definition(word).into(), schema);
+        }
         let patterns = any_action(kinds, &mut defs);
         let action = with_action(&ActionConfig::schema(&mut defs), &patterns, &mut defs);
         let tool = with_action(&ToolConfig::schema(&mut defs), &patterns, &mut defs);

@@ -5,7 +5,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
 };
 
@@ -146,7 +146,12 @@ pub struct CallContext {
     pub witness: Option<Arc<dyn Witness>>,
     /// Which run this is and when it began; a new one, now, without it.
     pub start: Option<RunStart>,
+    /// What the call says of its layers, beside its operation; the system's own where there is nothing.
+    pub settings: Option<CallSettings>,
 }
+
+/// What [`Layers::read_call`](crate::Layers::read_call) made of a call's settings; only the layers look inside.
+pub type CallSettings = Arc<dyn Any + Send + Sync>;
 
 /// What `$run` and `$now` are.
 #[derive(Clone, Debug)]
@@ -209,6 +214,7 @@ impl CallContext {
             listener: None,
             witness: None,
             start: None,
+            settings: None,
         }
     }
 
@@ -228,21 +234,51 @@ impl CallContext {
     }
 }
 
-/// What is known of one attempt.
+/// What is known of one attempt. Only ever grows.
 #[derive(Debug, Default)]
-pub struct Attempt {
-    sent: AtomicBool,
-}
+pub struct Attempt(AtomicU8);
+
+const SENT: u8 = 1;
+const REFUSED: u8 = 2;
+const ELSEWHERE: u8 = 4;
 
 impl Attempt {
     /// The connector says so *before* the first byte of the request leaves. From then on a
     /// timeout means "unknown", until then "not applied".
     pub fn mark_sent(&self) {
-        self.sent.store(true, Ordering::Release);
+        self.mark(SENT);
     }
 
     pub fn was_sent(&self) -> bool {
-        self.sent.load(Ordering::Acquire)
+        self.is(SENT)
+    }
+
+    /// A layer says so when it does not let the attempt through – a breaker, a limit: another attempt
+    /// would fare no better, and it says nothing about the system.
+    pub fn mark_refused(&self) {
+        self.mark(REFUSED);
+    }
+
+    pub fn was_refused(&self) -> bool {
+        self.is(REFUSED)
+    }
+
+    /// The connector says so when the system has answered and sent it on to somebody else, such as by a
+    /// redirect to another host: what fails from then on is not the system's failure.
+    pub fn mark_elsewhere(&self) {
+        self.mark(ELSEWHERE);
+    }
+
+    pub fn was_elsewhere(&self) -> bool {
+        self.is(ELSEWHERE)
+    }
+
+    fn mark(&self, flag: u8) {
+        self.0.fetch_or(flag, Ordering::Release);
+    }
+
+    fn is(&self, flag: u8) -> bool {
+        self.0.load(Ordering::Acquire) & flag != 0
     }
 }
 

@@ -1,12 +1,12 @@
 //! What a connector is: how a kind of system is configured, prepared and reached.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
 use crate::{
-    Call, Definitions, Diagnostics, Node, PreparedOp, Reply, Request, Result, Schema, Tree, Value,
-    introspect::Introspect, template::Names,
+    Call, Definitions, Diagnostics, Entry, Invalidation, Node, PreparedOp, Reply, Request, Result, Schema,
+    Tree, Value, call::CallSettings, introspect::Introspect, template::Names,
 };
 
 /// A kind of system, such as `http` or `sqlite`: one folder in `connectors`, one line in its slice.
@@ -94,6 +94,19 @@ pub trait System: Send + Sync + fmt::Debug {
         false
     }
 
+    /// Whether the system's own part of a request – headers, credentials – depends on who asks, so that one
+    /// caller's reply is not another's. What the operation's own templates say of `$caller` is no matter: it is
+    /// in the request's parameters.
+    fn depends_on_caller(&self) -> bool {
+        false
+    }
+
+    /// What the request is about, as decoded segments: those of an HTTP path, of a file's path. Nothing where
+    /// there is no such thing. Patterns of `invalidates` are compared with it.
+    fn address(&self, _: &Request) -> Option<Vec<String>> {
+        None
+    }
+
     /// Connects, or fails without harm: the engine calls again later. Spawns nothing that
     /// outlives the connection.
     async fn connect(&self, cx: &ConnectContext) -> Result<Connection>;
@@ -105,12 +118,15 @@ pub struct ConnectContext {
     pub base_dir: PathBuf,
     /// How long it may take to open one connection: now, and later when the connection opens more.
     pub timeout: Duration,
+    /// How long the system may be silent in the middle of a request, where the connector can tell; nothing for
+    /// as long as the attempt may take.
+    pub read_timeout: Option<Duration>,
 }
 
 impl ConnectContext {
     /// With the default timeout of five seconds.
     pub fn new(base_dir: impl Into<PathBuf>) -> Self {
-        ConnectContext { base_dir: base_dir.into(), timeout: DEFAULT_CONNECT_TIMEOUT }
+        ConnectContext { base_dir: base_dir.into(), timeout: DEFAULT_CONNECT_TIMEOUT, read_timeout: None }
     }
 }
 
@@ -138,24 +154,77 @@ impl fmt::Debug for Connection {
     }
 }
 
+/// What may stand beside the operation of a `call`, for its layers.
+pub const CALL_WORDS: [&str; 3] = ["timeout", "retry", "cache"];
+
+/// The definition of one of the [`CALL_WORDS`] in JSON Schemas: `{ "$ref": "#/$defs/call.timeout" }`.
+pub fn call_definition(word: &str) -> String {
+    format!("call.{word}")
+}
+
 /// The layers' part of a system's config (`timeout`, `retry`, …), as one kind.
 pub trait LayersKind: Send + Sync {
     /// The properties that it adds to every system, each with its schema.
     fn properties(&self, defs: &mut Definitions) -> Vec<(&'static str, Schema)>;
 
+    /// The schema of each of the [`CALL_WORDS`].
+    fn call_properties(&self, defs: &mut Definitions) -> Vec<(&'static str, Schema)>;
+
     /// Reads them from the system's mapping `node`; other keys there are not its business.
     fn read(&self, node: &Node, d: &mut Diagnostics) -> Arc<dyn Layers>;
 }
 
-/// The configured layers of one system.
+/// A call as it stands in the config.
+#[derive(Clone, Copy, Debug)]
+pub struct CallNode<'a> {
+    pub op: &'a Node,
+    pub prepared: &'a PreparedOp,
+    /// What stands beside the operation: [`CALL_WORDS`] only.
+    pub settings: &'a [Entry],
+}
+
+/// The configured layers of one system, without a state.
 pub trait Layers: Send + Sync + fmt::Debug {
-    /// Puts them around `inner`, in the one right order.
-    fn wrap(&self, system: &str, inner: Arc<dyn Call>) -> Arc<dyn Call>;
+    /// Begins them for a system. Their state – breakers, budgets, cached replies – is that of what is returned.
+    fn start(&self, plan: &SystemPlan, background: Arc<dyn Background>) -> Arc<dyn LayerStack>;
+
+    /// Reads what a call says beside its operation. Nothing, with diagnostics, if something is wrong.
+    fn read_call(&self, call: &CallNode<'_>, d: &mut Diagnostics) -> Option<CallSettings>;
 
     /// `timeout.connect`: goes into the [`ConnectContext`], since only the connector opens connections.
     fn connect_timeout(&self) -> Duration {
         DEFAULT_CONNECT_TIMEOUT
     }
+
+    /// `timeout.read`: goes there, too.
+    fn read_timeout(&self) -> Option<Duration> {
+        None
+    }
+
+    /// The name of the cache of the whole system, beside the system's own; see [`Layers::cache_name`].
+    fn own_cache_name(&self) -> Option<Arc<str>> {
+        None
+    }
+
+    /// The name under which the replies of a call with these settings are kept, where it has one.
+    fn cache_name(&self, _: &CallSettings) -> Option<Arc<str>> {
+        None
+    }
+}
+
+/// The layers of one system at work.
+pub trait LayerStack: Send + Sync {
+    /// Puts them around a call, in the one right order. All that it gives share what the layers know.
+    fn around(&self, inner: Arc<dyn Call>) -> Arc<dyn Call>;
+
+    /// Forgets cached replies. Calls under way that may have read what is no longer true are not kept, either.
+    fn invalidate(&self, what: &Invalidation);
+}
+
+/// Takes work that goes on when whoever asked has an answer already. The owner awaits it, and ends it when the
+/// server stops.
+pub trait Background: Send + Sync {
+    fn run(&self, work: Pin<Box<dyn Future<Output = ()> + Send>>);
 }
 
 /// A system of the config: its kind's part, and the layers around it.

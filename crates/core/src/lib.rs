@@ -17,6 +17,7 @@ pub mod schema;
 pub mod template;
 
 pub mod call;
+mod invalidation;
 pub mod page;
 pub mod principal;
 pub mod run;
@@ -38,9 +39,12 @@ pub mod resource;
 pub mod uri;
 
 pub use call::{Call, CallContext, Effect, Params, Payload, PreparedOp, Reply, Request};
-pub use connector::{ConnectContext, Connection, ConnectorKind, Layers, LayersKind, System};
+pub use connector::{
+    Background, CallNode, ConnectContext, Connection, ConnectorKind, LayerStack, Layers, LayersKind, System,
+};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use error::{Applied, Error, Kind, Result, Retry};
+pub use invalidation::{AddressPattern, Invalidation, Segment};
 pub use node::{Entry, Node, NodeKind, Span};
 pub use page::{Cursor, Page, Paging, Position};
 pub use pattern::{ActionContext, ActionNode, Outcome, Pattern, PatternKind};

@@ -75,6 +75,28 @@ pub const SYSTEM_UP: Metric = gauge(
     &["system"],
     "1 while the system is connected, 0 while it is not, NaN once it has left the config.",
 );
+pub const SYSTEM_RETRIES: Metric =
+    counter("renkei_system_retries_total", &["system"], "Requests that were repeats.");
+pub const SYSTEM_REFUSED: Metric = counter(
+    "renkei_system_refused_total",
+    &["system", "by"],
+    "Requests that were not sent: `by` is `breaker`, `rate`, `concurrency` or `retry_budget`.",
+);
+pub const BREAKER_STATE: Metric =
+    gauge("renkei_system_breaker_state", &["system"], "0 while the breaker is closed, 1 half-open, 2 open.");
+pub const BREAKER_OPENED: Metric =
+    counter("renkei_system_breaker_opened_total", &["system"], "How often the breaker opened.");
+pub const SYSTEM_IN_FLIGHT: Metric =
+    gauge("renkei_system_requests_in_flight", &["system"], "Requests to the system that are under way.");
+pub const CACHE_CALLS: Metric = counter(
+    "renkei_system_cache_total",
+    &["system", "result"],
+    "Calls that may be answered from the cache: `result` is `hit`, `stale` (a new reply is being fetched), `miss` or `joined` (waited for another call that was the same).",
+);
+pub const CACHE_ENTRIES: Metric =
+    gauge("renkei_system_cache_entries", &["system"], "Replies that the cache holds.");
+pub const CACHE_BYTES: Metric =
+    gauge("renkei_system_cache_bytes", &["system"], "About how much memory they take.");
 pub const TEMPLATE_STEPS: Metric = counter(
     "renkei_template_steps_total",
     &[],
@@ -108,6 +130,14 @@ pub const ALL: &[Metric] = &[
     SYSTEM_CALLS,
     SYSTEM_SECONDS,
     SYSTEM_UP,
+    SYSTEM_RETRIES,
+    SYSTEM_REFUSED,
+    BREAKER_STATE,
+    BREAKER_OPENED,
+    SYSTEM_IN_FLIGHT,
+    CACHE_CALLS,
+    CACHE_ENTRIES,
+    CACHE_BYTES,
     TEMPLATE_STEPS,
     SESSIONS,
     CONNECTIONS,

@@ -101,6 +101,12 @@ pub trait Actions {
     /// The action `name`, read now if it was not yet. Nothing, with diagnostics at `at`, if there is none,
     /// if it is broken, or if it is being read: then it would run itself.
     fn get(&self, name: &str, at: Span, d: &mut Diagnostics) -> Option<Arc<ActionPlan>>;
+
+    /// Notes that a call keeps its replies in a cache with this name.
+    fn keeps(&self, _: &Arc<str>) {}
+
+    /// Notes that a call invalidates the cache `name`; whether there is one is known when all calls are read.
+    fn invalidates(&self, _: &Arc<str>, _: Span) {}
 }
 
 /// No actions at all.

@@ -16,7 +16,9 @@ use tracing::Instrument;
 
 pub use effects::Effects;
 
-use crate::{Call, CallContext, Effect, Error, Map, Reply, Request, Result, Scope, Value, call::RunStart};
+use crate::{
+    Call, CallContext, Effect, Error, Invalidation, Map, Reply, Request, Result, Scope, Value, call::RunStart,
+};
 
 /// So many parts of one run – branches, elements of lists – are under way at once; one more is an error.
 pub const MAX_PARTS: usize = 1000;
@@ -25,6 +27,9 @@ pub const MAX_PARTS: usize = 1000;
 #[async_trait]
 pub trait Systems: Send + Sync {
     async fn get(&self, name: &str) -> Result<Arc<dyn Call>>;
+
+    /// Forgets cached replies of all systems.
+    fn invalidate(&self, _: &Invalidation) {}
 }
 
 /// How far a run is.
@@ -134,6 +139,11 @@ impl RunContext {
             effects.end(&result);
         }
         result
+    }
+
+    /// Forgets cached replies that are no longer true. No effect: nothing outside changes.
+    pub fn invalidate(&self, what: &Invalidation) {
+        self.run.systems.invalidate(what);
     }
 
     /// Begins a part that runs beside others.

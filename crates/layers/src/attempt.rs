@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use renkei_core::{Applied, Call, CallContext, Effect, Error, Kind, Reply, Request, Result, duration};
 use tokio::time::{Instant, timeout_at};
 
+use crate::config::Own;
+
 pub(crate) struct AttemptTimeout {
     system: Arc<str>,
     limit: Duration,
@@ -22,7 +24,8 @@ impl AttemptTimeout {
 impl Call for AttemptTimeout {
     async fn call(&self, cx: &CallContext, request: &Request) -> Result<Reply> {
         let start = Instant::now();
-        let until = cx.deadline.min(start + self.limit);
+        let limit = Own::of(cx.settings.as_ref()).map_or(self.limit, |own| own.timeout.attempt);
+        let until = cx.deadline.min(start + limit);
         match timeout_at(until, self.inner.call(cx, request)).await {
             Ok(result) => result,
             Err(_) => Err(self.ended(until - start, cx.attempt.was_sent(), request.effect)),

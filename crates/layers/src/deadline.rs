@@ -6,38 +6,42 @@ use async_trait::async_trait;
 use renkei_core::{Applied, Call, CallContext, Effect, Error, Kind, Reply, Request, Result, duration};
 use tokio::time::{Instant, timeout_at};
 
-pub(crate) struct Deadline {
+use crate::config::Own;
+
+pub(crate) struct Deadline<C> {
     system: Arc<str>,
     total: Duration,
-    inner: Arc<dyn Call>,
+    inner: C,
 }
 
-impl Deadline {
-    pub(crate) fn new(system: Arc<str>, total: Duration, inner: Arc<dyn Call>) -> Self {
+impl<C: Call> Deadline<C> {
+    pub(crate) fn new(system: Arc<str>, total: Duration, inner: C) -> Self {
         Deadline { system, total, inner }
     }
 
-    fn passed(&self, own: bool) -> Error {
+    /// `own` is the time that ran out, if it was not the caller's.
+    fn passed(&self, own: Option<Duration>) -> Error {
         let system = &self.system;
         Error::new(
             Kind::Timeout,
             match own {
-                true => format!(
+                Some(total) => format!(
                     "`{system}` did not answer within {} (its `timeout`); try again later",
-                    duration::format(self.total)
+                    duration::format(total)
                 ),
-                false => format!("the time for the whole call was used up before `{system}` answered"),
+                None => format!("the time for the whole call was used up before `{system}` answered"),
             },
         )
     }
 }
 
 #[async_trait]
-impl Call for Deadline {
+impl<C: Call> Call for Deadline<C> {
     async fn call(&self, cx: &CallContext, request: &Request) -> Result<Reply> {
         let now = Instant::now();
-        let own = now + self.total < cx.deadline;
-        let deadline = cx.deadline.min(now + self.total);
+        let total = Own::of(cx.settings.as_ref()).map_or(self.total, |own| own.timeout.total);
+        let own = (now + total < cx.deadline).then_some(total);
+        let deadline = cx.deadline.min(now + total);
         if deadline <= now {
             return Err(self.passed(own));
         }

@@ -1,28 +1,23 @@
-//! One span and one line in the log for each call, and a span id of its own in the trace.
+//! One span and one line in the log for each call, and a span id of its own in the trace; counts them.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use renkei_core::{Call, CallContext, Kind, Reply, Request, Result, metric};
+use renkei_core::{Call, CallContext, Kind, Reply, Request, Result};
 use tokio::time::Instant;
 use tracing::{Instrument, Span, debug, debug_span, field, warn};
 
-pub(crate) struct Trace {
+use crate::metrics::Metrics;
+
+pub(crate) struct Trace<C> {
     system: Arc<str>,
-    inner: Arc<dyn Call>,
+    metrics: Arc<Metrics>,
+    inner: C,
 }
 
-impl Trace {
-    pub(crate) fn new(system: Arc<str>, inner: Arc<dyn Call>) -> Self {
-        Trace { system, inner }
-    }
-
-    fn measure(&self, took: Duration, result: &Result<Reply>) {
-        let outcome = result.as_ref().map_or_else(|error| error.kind().as_str(), |_| "ok");
-        let system = self.system.to_string();
-        metrics::histogram!(metric::SYSTEM_SECONDS.name, "system" => system.clone())
-            .record(took.as_secs_f64());
-        metrics::counter!(metric::SYSTEM_CALLS.name, "system" => system, "outcome" => outcome).increment(1);
+impl<C: Call> Trace<C> {
+    pub(crate) fn new(system: Arc<str>, metrics: Arc<Metrics>, inner: C) -> Self {
+        Trace { system, metrics, inner }
     }
 }
 
@@ -32,7 +27,7 @@ pub(crate) fn record_attempts(attempts: u32) {
 }
 
 #[async_trait]
-impl Call for Trace {
+impl<C: Call> Call for Trace<C> {
     async fn call(&self, cx: &CallContext, request: &Request) -> Result<Reply> {
         let span = debug_span!(
             "call",
@@ -48,8 +43,10 @@ impl Call for Trace {
         async {
             let start = Instant::now();
             let result = self.inner.call(&cx, request).await;
-            self.measure(start.elapsed(), &result);
-            let ms = start.elapsed().as_millis() as u64;
+            let took = start.elapsed();
+            self.metrics.seconds.record(took);
+            self.metrics.ended(&result);
+            let ms = took.as_millis() as u64;
             match &result {
                 Ok(reply) => debug!(ms, notices = reply.notices.len(), "answered"),
                 Err(error) => {

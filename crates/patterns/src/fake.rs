@@ -171,6 +171,12 @@ impl System for Fake {
         Ok(members.into_iter().filter_map(|(key, value)| Some((key.into(), value?))).collect::<Map>().into())
     }
 
+    /// The value, where it is a path.
+    fn address(&self, request: &Request) -> Option<Vec<String>> {
+        let path = request.params.first()?.as_ref()?.as_str()?.strip_prefix('/')?;
+        Some(path.split('/').map(Into::into).collect())
+    }
+
     async fn connect(&self, _: &ConnectContext) -> Result<Connection> {
         self.ledger.connects.lock().unwrap().push(Instant::now());
         sleep(self.connect_takes).await;
@@ -367,7 +373,12 @@ pub(crate) struct Bench {
 }
 
 pub(crate) fn systems(fake: Fake) -> IndexMap<Arc<str>, SystemPlan> {
-    let layers: Arc<dyn Layers> = LAYERS.read(&node("{}"), &mut Diagnostics::default());
+    layered("{}", fake)
+}
+
+/// The system with `layers` beside its kind.
+fn layered(layers: &str, fake: Fake) -> IndexMap<Arc<str>, SystemPlan> {
+    let layers: Arc<dyn Layers> = LAYERS.read(&node(layers), &mut Diagnostics::default());
     let plan =
         SystemPlan { name: "crm".into(), kind: "fake", system: Arc::new(fake), layers, fingerprint: 0 };
     IndexMap::from_iter([("crm".into(), plan)])
@@ -377,6 +388,29 @@ impl Bench {
     /// Connected, with the tool `t`.
     pub(crate) fn new(tool: Tool) -> Self {
         Self::with(tool, Options::default(), Duration::ZERO, 0)
+    }
+
+    /// With layers, and several tools by name.
+    pub(crate) fn layered(layers: &str, tools: Vec<(&str, Tool)>) -> Self {
+        let (engine, ledger) = Self::unstarted(layers, tools, 0);
+        engine.start();
+        Bench { engine, ledger }
+    }
+
+    /// The successor of this one, on a system whose config has this fingerprint; that of this one is 0.
+    pub(crate) fn followed(&self, fingerprint: u64, layers: &str, tools: Vec<(&str, Tool)>) -> Self {
+        let (engine, ledger) = Self::unstarted(layers, tools, fingerprint);
+        let engine = engine.following(&self.engine);
+        engine.start();
+        Bench { engine, ledger }
+    }
+
+    fn unstarted(layers: &str, tools: Vec<(&str, Tool)>, fingerprint: u64) -> (Engine, Arc<Ledger>) {
+        let ledger = Arc::new(Ledger::default());
+        let mut systems = layered(layers, Fake { ledger: ledger.clone(), connect_takes: Duration::ZERO });
+        systems[0].fingerprint = fingerprint;
+        let tools = tools.into_iter().map(|(name, tool)| tool.plan(name, &systems)).collect();
+        (Engine::new(systems, tools, Options::default()).unwrap(), ledger)
     }
 
     pub(crate) fn with(tool: Tool, options: Options, connect_takes: Duration, failing: usize) -> Self {

@@ -163,6 +163,14 @@ impl System for Mocked {
         self.inner.is_local()
     }
 
+    fn depends_on_caller(&self) -> bool {
+        self.inner.depends_on_caller()
+    }
+
+    fn address(&self, request: &Request) -> Option<Vec<String>> {
+        self.inner.address(request)
+    }
+
     async fn connect(&self, _: &ConnectContext) -> Result<Connection> {
         let call = Answering { inner: self.inner.clone(), script: self.script.clone() };
         Ok(Connection::new(Arc::new(call)))

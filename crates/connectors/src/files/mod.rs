@@ -112,6 +112,12 @@ impl System for FilesSystem {
         Ok(Task::of(&self.name, &self.config, request)?.show())
     }
 
+    fn address(&self, request: &Request) -> Option<Vec<String>> {
+        let plan = request.op.plan::<prepare::Plan>()?;
+        let path = plan.path.render(&plan.slots, &request.params).ok()?;
+        Some(path.as_str().split('/').map(Into::into).collect())
+    }
+
     /// A folder must be there. A store elsewhere is not asked yet, so one that is down does not fail it:
     /// that is told by each call.
     async fn connect(&self, cx: &ConnectContext) -> Result<Connection> {

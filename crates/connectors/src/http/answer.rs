@@ -119,8 +119,14 @@ impl Answer for HttpAnswer {
         let plan = Plan::of(request)?;
         let path = plan.target.path(&plan.slots, &request.params)?;
         let system = &request.op.system;
-        let place =
-            Place { request, host: system, secrets: &[], connect_timeout: Duration::ZERO, proxy: None };
+        let place = Place {
+            request,
+            host: system,
+            secrets: &[],
+            connect_timeout: Duration::ZERO,
+            read_timeout: None,
+            proxy: None,
+        };
         let Self { status, headers, body } = self;
         if !(status.is_success() || *status == StatusCode::NOT_MODIFIED) {
             let words = String::from_utf8_lossy(body);

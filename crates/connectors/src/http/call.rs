@@ -34,6 +34,7 @@ pub(super) struct HttpCall {
     /// With `auth: { oauth2: … }`.
     pub(super) tokens: Option<Tokens>,
     pub(super) connect_timeout: Duration,
+    pub(super) read_timeout: Option<Duration>,
 }
 
 /// A request that is ready to go.
@@ -66,6 +67,7 @@ impl Call for HttpCall {
                 host: url.host_str().unwrap_or_default(),
                 secrets: &credentials.secrets,
                 connect_timeout: self.connect_timeout,
+                read_timeout: self.read_timeout,
                 proxy: self.config.proxy.as_ref().map(ProxyUrl::host),
             };
             guard::check_host(&hop.url, self.config.private).map_err(|refused| place.refused(&refused))?;
@@ -84,6 +86,9 @@ impl Call for HttpCall {
                 hop = redirect::next(&first, hop, status, &location, plan, &credentials)
                     .and_then(|next| self.checked(next))
                     .map_err(|why| place.redirect(status, &location, &why))?;
+                if !hop.at_home {
+                    cx.attempt.mark_elsewhere();
+                }
                 continue;
             }
             if status == StatusCode::UNAUTHORIZED

@@ -65,6 +65,8 @@ pub(crate) struct Settings {
     pub(crate) tls: Tls,
     pub(crate) resolver: GuardedResolver,
     pub(crate) connect_timeout: Duration,
+    /// How long a server may be silent in the middle of a request.
+    pub(crate) read_timeout: Option<Duration>,
     pub(crate) http2: Http2,
     /// Asks for compressed replies and unpacks them. What is read of them is limited unpacked.
     pub(crate) compression: bool,
@@ -80,6 +82,7 @@ impl Settings {
             tls,
             resolver,
             connect_timeout,
+            read_timeout: None,
             http2: Http2::Never,
             compression: false,
             pool: Pool::default(),
@@ -112,6 +115,9 @@ impl Settings {
         };
         if self.http2 != Http2::Never {
             builder = builder.http2_keep_alive_interval(HTTP2_PING).http2_keep_alive_timeout(HTTP2_SILENCE);
+        }
+        if let Some(limit) = self.read_timeout {
+            builder = builder.read_timeout(limit);
         }
         if let Some(proxy) = &self.proxy {
             builder = builder.proxy(proxy.clone());

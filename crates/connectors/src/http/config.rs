@@ -111,6 +111,10 @@ impl PerCall {
         self.0.render(vars)
     }
 
+    fn uses(&self, name: &str) -> bool {
+        self.0.vars().iter().any(|var| **var == *name)
+    }
+
     /// The text if it is the same in every call.
     fn constant(&self) -> Option<String> {
         self.0.literal().and_then(wire::scalar)
@@ -290,6 +294,19 @@ impl Config {
 
     /// Whether every request carries `$key`, so that the system can recognise a repeat.
     pub(super) fn carries_key(&self) -> bool {
-        self.headers.0.iter().any(|(_, value)| value.0.vars().iter().any(|name| &**name == "key"))
+        self.headers.0.iter().any(|(_, value)| value.uses("key"))
+    }
+
+    /// Whether `headers` or `auth` use `$name`.
+    pub(super) fn uses(&self, name: &str) -> bool {
+        let by_auth = match &self.auth {
+            None => false,
+            Some(Auth::Bearer(token)) => token.uses(name),
+            Some(Auth::Basic(basic)) => basic.user.uses(name) || basic.password.uses(name),
+            Some(Auth::ApiKey(key)) => key.value.uses(name),
+            // All calls share one token: nothing in `oauth2` is a template.
+            Some(Auth::OAuth2(_)) => false,
+        };
+        by_auth || self.headers.0.iter().any(|(_, value)| value.uses(name))
     }
 }

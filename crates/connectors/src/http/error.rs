@@ -20,6 +20,8 @@ pub(super) struct Place<'a> {
     pub(super) host: &'a str,
     pub(super) secrets: &'a [Secret],
     pub(super) connect_timeout: Duration,
+    /// How long it may be silent.
+    pub(super) read_timeout: Option<Duration>,
     /// The host of the proxy, if there is one.
     pub(super) proxy: Option<&'a str>,
 }
@@ -76,6 +78,9 @@ impl Place<'_> {
             let applied = if sent { self.unknown() } else { Applied::No };
             return Error::unavailable(text).detail(detail).applied(applied);
         }
+        if error.is_timeout() {
+            return self.silent(sent).detail(detail).applied(if sent { self.unknown() } else { Applied::No });
+        }
         if error.is_builder() || error.is_request() && !sent {
             return Error::unavailable(format!("the request to system `{system}` could not be sent"))
                 .detail(detail);
@@ -85,6 +90,13 @@ impl Place<'_> {
         ))
         .detail(detail)
         .applied(if sent { self.unknown() } else { Applied::No })
+    }
+
+    /// It said nothing for too long.
+    fn silent(&self, sent: bool) -> Error {
+        let limit = duration::format(self.read_timeout.unwrap_or_default());
+        let what = if sent { " after the request was sent" } else { "; nothing was sent" };
+        Error::new(Kind::Timeout, format!("`{}` was silent for {limit} (`timeout.read`){what}", self.host))
     }
 
     /// The guard said no. The address itself is for the operator.
@@ -159,9 +171,14 @@ impl Place<'_> {
     /// The answer broke off.
     pub(super) fn cut_off(&self, error: &reqwest::Error, status: StatusCode) -> Error {
         let retry = if self.request.effect == Effect::Read { Retry::Safe } else { Retry::Never };
-        self.reply(Kind::Unavailable, status, "its answer broke off in the middle")
-            .retry(retry)
-            .detail(self.redact(&chain(error)))
+        let (kind, why) = match error.is_timeout() {
+            true => {
+                let limit = duration::format(self.read_timeout.unwrap_or_default());
+                (Kind::Timeout, format!("fell silent for {limit} in the middle of it (`timeout.read`)"))
+            }
+            false => (Kind::Unavailable, "its answer broke off in the middle".to_owned()),
+        };
+        self.reply(kind, status, why).retry(retry).detail(self.redact(&chain(error)))
     }
 }
 

@@ -115,6 +115,16 @@ impl System for HttpSystem {
         show::show(&self.config, request)
     }
 
+    fn depends_on_caller(&self) -> bool {
+        self.config.uses("caller")
+    }
+
+    fn address(&self, request: &Request) -> Option<Vec<String>> {
+        let plan = prepare::Plan::of(request).ok()?;
+        let path = plan.target.path(&plan.slots, &request.params).ok()?;
+        Some(wire::decoded_segments(&path))
+    }
+
     /// Opens nothing yet, so a server that is down does not fail it: that is told by each call.
     async fn connect(&self, cx: &ConnectContext) -> Result<Connection> {
         self.connect_with(Arc::new(SystemLookup::new()), cx)
@@ -136,7 +146,13 @@ impl HttpSystem {
             None => None,
             Some(oauth) => Some(self.tokens(oauth, lookup, cx)?),
         };
-        let call = HttpCall { config: config.clone(), client, tokens, connect_timeout: cx.timeout };
+        let call = HttpCall {
+            config: config.clone(),
+            client,
+            tokens,
+            connect_timeout: cx.timeout,
+            read_timeout: cx.read_timeout,
+        };
         Ok(Connection::new(Arc::new(call)))
     }
 
@@ -158,6 +174,7 @@ impl HttpSystem {
                 Some(_) => Http2::Never,
                 None => Http2::Auto,
             }),
+            read_timeout: cx.read_timeout,
             compression: config.compression,
             pool: config.pool,
             proxy: proxy.map(|proxy| proxy.build(&self.name, &config.no_proxy)).transpose()?,
@@ -172,7 +189,8 @@ impl HttpSystem {
         let private = oauth.is_private(self.config.private);
         let material = Material::read(&self.name, "auth.oauth2.tls", oauth.tls.as_ref(), cx)?;
         let settings = self.settings(tls, lookup, private, material, cx)?;
-        let settings = Settings { http2: Http2::Auto, ..settings };
+        // Its time has a limit of its own: `timeout` of `oauth2`.
+        let settings = Settings { http2: Http2::Auto, read_timeout: None, ..settings };
         let client = client::client(&self.name, &settings)?;
         let proxy = self.config.proxy.as_ref().map(ProxyUrl::host);
         Tokens::new(&self.name, oauth, private, client, cx.timeout, proxy)

@@ -36,6 +36,12 @@ pub(super) fn decoded_pairs(encoded: &[u8]) -> Value {
     pairs.into_iter().map(|(name, values)| (name, single(values))).collect::<Map>().into()
 }
 
+/// The segments of an encoded path, each decoded.
+pub(super) fn decoded_segments(path: &str) -> Vec<String> {
+    let decoded = |segment| percent_encoding::percent_decode_str(segment).decode_utf8_lossy().into_owned();
+    path.trim_start_matches('/').split('/').map(decoded).collect()
+}
+
 /// Checks a value that becomes a path segment or a part of one. URL parsers collapse `.` and `..`,
 /// even as `%2e`, and an empty segment addresses the whole collection.
 pub(super) fn path_value(text: &str) -> Result<String, &'static str> {

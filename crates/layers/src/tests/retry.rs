@@ -3,20 +3,22 @@
 use std::{sync::Mutex, time::Duration};
 
 use proptest::prelude::*;
-use renkei_core::{Applied, Call, Effect, Kind, Layers, Result, Retry, call::Listener};
+use renkei_core::{Applied, Call, Effect, Kind, LayerStack, Result, Retry, call::Listener};
 use std::sync::Arc;
 use tokio::time::Instant;
 
-use super::script::{End, Script, Try, context, request};
+use super::script::{self, Counted, End, Script, Try, context, request, stack};
 use crate::{
-    config::{self, Settings},
+    budget::Budget,
+    clock::Clock,
+    config::{self, Attempts, BreakerChoice, Limit, Settings},
     retry::backoff,
 };
 
 const LONG: Duration = Duration::from_secs(3600);
 
 fn around(script: &Arc<Script>) -> Arc<dyn Call> {
-    Settings::default().wrap("crm", script.clone())
+    script::around(&Settings::default(), script.clone())
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,12 +117,11 @@ async fn tells_of_a_repeat() {
 
 #[test]
 fn the_backoff_doubles_up_to_its_maximum() {
-    let config =
-        config::Retry { attempts: 20, first: Duration::from_millis(200), max: Duration::from_secs(5) };
-    let longest: Vec<u128> = (1..=7).map(|made| backoff(&config, made, 1.0).as_millis()).collect();
+    let plan = Attempts { attempts: 20, first: Duration::from_millis(200), max: Duration::from_secs(5) };
+    let longest: Vec<u128> = (1..=7).map(|made| backoff(&plan, made, 1.0).as_millis()).collect();
     assert_eq!(longest, [200, 400, 800, 1600, 3200, 5000, 5000]);
-    assert_eq!(backoff(&config, u32::MAX, 1.0), config.max);
-    assert_eq!(backoff(&config, 1, 0.0), Duration::ZERO);
+    assert_eq!(backoff(&plan, u32::MAX, 1.0), plan.max);
+    assert_eq!(backoff(&plan, 1, 0.0), Duration::ZERO);
 }
 
 fn any_try() -> impl Strategy<Value = Try> {
@@ -151,7 +152,7 @@ fn run(
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        let call = settings.wrap("crm", script.clone());
+        let call = script::around(settings, script.clone());
         let start = Instant::now();
         let result = call.call(&context(LONG), &request(effect, key)).await;
         (start.elapsed(), result.map(drop))
@@ -176,8 +177,9 @@ proptest! {
         let tick = Duration::from_millis(2);
         let ms = Duration::from_millis;
         let settings = Settings {
-            timeout: config::Timeout { connect: ms(50), attempt: ms(attempt_limit), total: ms(total) },
-            retry: config::Retry { attempts, first: ms(first), max: ms(max) },
+            timeout: config::Timeout { connect: ms(50), read: None, attempt: ms(attempt_limit), total: ms(total) },
+            retry: config::Retry { plan: Attempts { attempts, first: ms(first), max: ms(max) }, budget: None },
+            ..Settings::default()
         };
         let script = Script::new(tries.clone());
         let (took, result) = run(&script, &settings, effect, keyed.then_some("key"));
@@ -202,17 +204,102 @@ proptest! {
                 End::Badly { retry: Retry::After(least), .. } => least,
                 _ => return Err(TestCaseError::fail(format!("repeated {step:?}"))),
             };
-            let longest = backoff(&settings.retry, index as u32 + 1, 1.0).max(least);
+            let longest = backoff(&settings.retry.plan, index as u32 + 1, 1.0).max(least);
             prop_assert!(wait + tick >= least, "waited {wait:?} of {least:?}");
             prop_assert!(wait <= longest + tick, "waited {wait:?}, at most {longest:?}");
             doubt |= match step.ends {
                 _ if timed_out => step.sent && effect != Effect::Read,
                 End::Badly { applied, .. } => applied == Applied::Unknown,
-                End::Well => false,
+                End::Well | End::Fails(_) => false,
             };
         }
         if let Err(error) = result && doubt {
             prop_assert_ne!(error.was_applied(), Applied::No);
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_repeat_tells_what_went_wrong_first() {
+    // One token an hour: the repeat finds none.
+    let rate = Some(config::Rate { count: 1, per: Duration::from_secs(3600) });
+    let settings = Settings { limit: Limit { rate, ..Limit::default() }, ..Settings::default() };
+    let script = Script::new([Try::fails(Retry::Safe).in_doubt()]);
+    let start = Instant::now();
+    let error = script::around(&settings, script.clone())
+        .call(&context(LONG), &request(Effect::Idempotent, None))
+        .await
+        .unwrap_err();
+    assert!(start.elapsed() < Duration::from_secs(1));
+    assert_eq!(script.count(), 1);
+    assert_eq!((error.kind(), error.was_applied()), (Kind::Unavailable, Applied::Unknown));
+    assert!(matches!(error.retry_advice(), Retry::After(wait) if wait > Duration::from_secs(3500)));
+    let text = error.to_string();
+    assert!(
+        text.starts_with("`crm` is busy; it was not repeated: `crm` gets at most `1/h` requests"),
+        "{text}"
+    );
+}
+
+/// A system that is down, and a thousand calls at once.
+#[tokio::test(start_paused = true)]
+async fn a_storm_is_rationed() {
+    let counted = Counted::default();
+    let settings = Settings { breaker: BreakerChoice(None), ..Settings::default() };
+    let script = Script::new(vec![Try::fails(Retry::Safe); 10_000]);
+    let call = counted.within(|| stack(&settings)).around(script.clone());
+    let start = Instant::now();
+    let calls = (0..1000).map(|_| {
+        let call = call.clone();
+        tokio::spawn(async move { call.call(&context(LONG), &request(Effect::Read, None)).await })
+    });
+    let mut rationed = 0;
+    for call in calls.collect::<Vec<_>>() {
+        let error = call.await.unwrap().unwrap_err();
+        rationed += usize::from(error.public().contains("`retry.budget`"));
+    }
+    let repeats = script.count() - 1000;
+    let free = 10 + 10 * start.elapsed().as_secs() as usize + 10;
+    // 20 % of the calls, of which 100 are kept at most, and the free ones.
+    assert!(repeats <= 200 + free, "{repeats} repeats in {:?}", start.elapsed());
+    assert!(repeats >= 100, "{repeats}");
+    assert!(rationed > 500, "{rationed}");
+    assert_eq!(counted.count("renkei_system_retries_total{system=crm}"), repeats as u64);
+    assert_eq!(counted.count("renkei_system_refused_total{system=crm,by=retry_budget}"), rationed as u64);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_budget_gives_what_was_earned_and_what_is_free(
+        share in 0u32..=100,
+        count in 1u32..20,
+        steps in prop::collection::vec((0u32..4, 0u64..400), 1..300),
+    ) {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let minimum = config::Rate { count, per: Duration::from_secs(1) };
+            let config = config::Budget { share: config::Share(share), minimum };
+            let budget = Budget::new(&config, Clock::start());
+            let (start, mut earned, mut spent) = (Instant::now(), 0u64, 0u64);
+            for (step, ms) in steps {
+                match step {
+                    0 => tokio::time::advance(Duration::from_millis(ms)).await,
+                    1 => {
+                        budget.earn();
+                        earned += u64::from(share);
+                    }
+                    _ => spent += u64::from(budget.spend()),
+                }
+                let free = u64::from(count) + start.elapsed().as_millis() as u64 * u64::from(count) / 1000 + 1;
+                prop_assert!(spent <= earned / 100 + free, "{spent} of {earned} and {free}");
+            }
+            // The free ones are there for whoever waits.
+            tokio::time::advance(Duration::from_secs(1)).await;
+            prop_assert!((0..count).all(|_| budget.spend()));
+            Ok(())
+        })?;
     }
 }

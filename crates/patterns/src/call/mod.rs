@@ -2,11 +2,13 @@
 //!
 //! `call: { SYSTEM: OPERATION }`. Beside the connector's own keys, an operation that is a mapping
 //! may have `reject_when`: what the reply says in a business sense, since a system may answer
-//! "no" with a perfectly good status.
+//! "no" with a perfectly good status. Beside the operation stand what its layers do otherwise for this
+//! call, and what it makes untrue in caches.
 //!
 //! Where the replies are pages of a list, `pages` reads one after the other: the result is the list.
 
 mod config;
+mod invalidates;
 mod pages;
 mod run;
 

@@ -66,7 +66,7 @@ impl CallAction {
         stages: &Stages,
     ) -> Result<(Page, Reply)> {
         let name = if number == 1 { STEP.to_owned() } else { format!("{STEP}-page-{number}") };
-        let mut reply = stages.step(cx, &name, request).await?;
+        let mut reply = self.step(cx, &name, request, scope, stages).await?;
         self.judge(&reply, scope.clone())?;
         let page = match reply.page.take() {
             Some(page) => page?,

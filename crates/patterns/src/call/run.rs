@@ -5,10 +5,15 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use renkei_core::{
     Effect, Error, Kind, Outcome, Pattern, Position, PreparedOp, Reply, Request, Result, RunContext, Scope,
-    Tree, Value, call::Listener, run::Progress,
+    Tree, Value,
+    call::{CallSettings, Listener},
+    run::Progress,
 };
 
-use super::config::request_effect;
+use super::{
+    config::request_effect,
+    invalidates::{self, Untrue},
+};
 
 /// The one step of this action.
 pub(super) const STEP: &str = "call";
@@ -18,17 +23,25 @@ const STAGES: f64 = 2.0;
 #[derive(Debug)]
 pub(crate) struct CallAction {
     pub(super) op: Arc<PreparedOp>,
+    settings: CallSettings,
     reject_when: Option<Tree>,
+    invalidates: Vec<Untrue>,
     /// Whether the request carries `$key` to the system.
     keyed: bool,
     open_world: bool,
 }
 
 impl CallAction {
-    pub(super) fn new(op: PreparedOp, reject_when: Option<Tree>, open_world: bool) -> Self {
+    pub(super) fn new(
+        op: PreparedOp,
+        settings: CallSettings,
+        reject_when: Option<Tree>,
+        invalidates: Vec<Untrue>,
+        open_world: bool,
+    ) -> Self {
         let keyed =
             op.carries_key || op.slots.iter().any(|slot| slot.vars().iter().any(|name| &**name == "key"));
-        CallAction { op: Arc::new(op), reject_when, keyed, open_world }
+        CallAction { op: Arc::new(op), settings, reject_when, invalidates, keyed, open_world }
     }
 
     pub(super) fn request(&self, cx: &RunContext, scope: &Scope) -> Result<Request> {
@@ -98,13 +111,30 @@ impl Pattern for CallAction {
 }
 
 impl CallAction {
+    /// One request, with what this call says of its layers and makes untrue.
+    pub(super) async fn step(
+        &self,
+        cx: &RunContext,
+        name: &str,
+        request: Request,
+        scope: &Scope,
+        stages: &Stages,
+    ) -> Result<Reply> {
+        let invalidating = invalidates::begin(&self.invalidates, scope, cx)?;
+        let mut step = cx.clone();
+        step.call.settings = Some(self.settings.clone());
+        let result = stages.step(&step, name, request).await;
+        invalidating.end(&result);
+        result
+    }
+
     async fn once(&self, cx: &RunContext, input: Value) -> Result<Outcome> {
         let scope = cx.scope(STEP, input);
         let request = self.request(cx, &scope)?;
         let system = &self.op.system;
         let stages = Stages::new(cx);
         stages.called(system);
-        let reply = stages.step(cx, STEP, request).await?;
+        let reply = self.step(cx, STEP, request, &scope, &stages).await?;
         stages.answered(system);
         self.judge(&reply, scope)?;
         stages.judged();

@@ -44,7 +44,10 @@ fn says_what_is_wrong() {
             r#"{ "warehouse": {} }"#,
             "there is no system `warehouse` – declare it under `systems`; there are `crm`",
         ),
-        (r#"{ "crm": {}, "bank": {} }"#, "a `call` is one call on one system – keep one system"),
+        (
+            r#"{ "crm": {}, "bank": {} }"#,
+            "a `call` is one call on one system – keep one system; beside it may stand `timeout`, `retry`, `cache`, `invalidates`",
+        ),
         (
             r#"{ "crm": {}, "reject_when": "${.}" }"#,
             "a `call` is one call on one system – put `reject_when` into the operation, beside its own keys",

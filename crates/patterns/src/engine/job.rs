@@ -89,7 +89,7 @@ impl Engine {
         progress: Option<Arc<dyn ProgressSink>>,
     ) -> RunContext {
         cx.deadline = cx.deadline.min(Instant::now() + job.timeout);
-        let systems = RunSystems { supervisor: self.supervisor.clone(), deadline: cx.deadline };
+        let systems = RunSystems(self.supervisor.clone());
         RunContext::new(cx, Arc::new(systems), progress)
     }
 

@@ -8,6 +8,7 @@
 use std::{
     panic::AssertUnwindSafe,
     path::PathBuf,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -19,8 +20,8 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 use indexmap::IndexMap;
 use renkei_core::{
-    Call, CallContext, ConnectContext, Connection, Error, Kind, Reply, Request, Result, Retry,
-    connector::SystemPlan, duration, metric, run::Systems,
+    Background, Call, CallContext, ConnectContext, Connection, Error, Invalidation, Kind, LayerStack, Reply,
+    Request, Result, Retry, connector::SystemPlan, duration, metric, run::Systems,
 };
 use tokio::{
     sync::{Notify, Semaphore, watch},
@@ -48,9 +49,13 @@ pub(crate) struct Supervisor {
     permits: Arc<Semaphore>,
 }
 
-/// A system as plans hold it. The last one that lets go of it ends its task.
+/// A system as plans hold it, with its layers. They stand around whatever connection there is, so what they know
+/// outlives it: a breaker stays open, and a kept reply is given while nobody can be reached. The last plan that lets
+/// go of it ends its task.
 struct Held {
     system: Arc<Supervised>,
+    layers: Arc<dyn LayerStack>,
+    call: Arc<dyn Call>,
     is_started: AtomicBool,
     stop: CancellationToken,
 }
@@ -81,37 +86,48 @@ enum State {
 
 impl Supervisor {
     pub(crate) fn new(plans: IndexMap<Arc<str>, SystemPlan>, base_dir: &std::path::Path) -> Self {
-        let held = |plan| Held {
-            system: Arc::new(Supervised {
+        let mut supervisor = Supervisor {
+            systems: IndexMap::new(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            permits: Arc::new(Semaphore::new(CONNECTING_AT_ONCE)),
+        };
+        for (name, plan) in plans {
+            let system = Supervised {
                 plan,
                 base_dir: base_dir.to_owned(),
                 state: watch::Sender::new(State::Connecting),
                 is_replaced: AtomicBool::new(false),
                 wanted: Arc::default(),
-            }),
-            is_started: AtomicBool::new(false),
-            stop: CancellationToken::new(),
-        };
-        Supervisor {
-            systems: plans.into_iter().map(|(name, plan)| (name, Arc::new(held(plan)))).collect(),
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
-            permits: Arc::new(Semaphore::new(CONNECTING_AT_ONCE)),
+            };
+            let held = supervisor.hold(Arc::new(system));
+            supervisor.systems.insert(name, Arc::new(held));
         }
+        supervisor
+    }
+
+    /// Begins the layers of a system.
+    fn hold(&self, system: Arc<Supervised>) -> Held {
+        let background = Arc::new(InBackground { tasks: self.tasks.clone(), stop: self.stop.clone() });
+        let layers = system.plan.layers.start(&system.plan, background);
+        let call = layers.around(Arc::new(Connected(system.clone())));
+        Held { system, layers, call, is_started: AtomicBool::new(false), stop: CancellationToken::new() }
     }
 
     /// The systems of `new`; those that are the same in `old` are `old`'s.
     pub(crate) fn following(new: &Supervisor, old: &Supervisor) -> Self {
         let chosen = |(name, new): (&Arc<str>, &Arc<Held>)| {
+            // The layers of the others begin here once more: what they leave behind is `old`'s to end.
+            let again = || Arc::new(old.hold(new.system.clone()));
             let held = match old.systems.get(name) {
-                Some(old) if old.system.is_same(&new.system) => old,
+                Some(old) if old.system.is_same(&new.system) => old.clone(),
                 Some(old) => {
                     old.system.is_replaced.store(true, Ordering::Relaxed);
-                    new
+                    again()
                 }
-                None => new,
+                None => again(),
             };
-            (name.clone(), held.clone())
+            (name.clone(), held)
         };
         Supervisor {
             systems: new.systems.iter().map(chosen).collect(),
@@ -151,6 +167,12 @@ impl Supervisor {
         self.tasks.wait().await;
     }
 
+    fn invalidate(&self, what: &Invalidation) {
+        for held in self.systems.values() {
+            held.layers.invalidate(what);
+        }
+    }
+
     /// Of each system, in the order of the config: its name, and why it is not connected.
     pub(crate) fn health(&self) -> Vec<(Arc<str>, Option<Error>)> {
         let unconnected = |system: &Supervised| match &*system.state.borrow() {
@@ -160,9 +182,9 @@ impl Supervisor {
         self.systems.iter().map(|(name, held)| (name.clone(), unconnected(&held.system))).collect()
     }
 
-    async fn get(&self, name: &str, deadline: Instant) -> Result<Arc<dyn Call>> {
+    fn get(&self, name: &str) -> Result<Arc<dyn Call>> {
         match self.systems.get(name) {
-            Some(held) => held.system.get(deadline).await,
+            Some(held) => Ok(held.call.clone()),
             None => Err(Error::internal(format!("there is no system `{name}`"))),
         }
     }
@@ -209,7 +231,8 @@ impl Supervised {
     async fn connect(&self) -> Result<Connection> {
         let name = &self.plan.name;
         let limit = self.plan.layers.connect_timeout();
-        let cx = ConnectContext { base_dir: self.base_dir.clone(), timeout: limit };
+        let read_timeout = self.plan.layers.read_timeout();
+        let cx = ConnectContext { base_dir: self.base_dir.clone(), timeout: limit, read_timeout };
         let connecting = AssertUnwindSafe(self.plan.system.connect(&cx)).catch_unwind();
         match timeout(limit, connecting).await {
             Ok(Ok(result)) => result,
@@ -230,9 +253,8 @@ impl Supervised {
     fn set_up(&self, connection: Connection) {
         let name = &self.plan.name;
         let watched = Arc::new(Watched { inner: connection.call, wanted: self.wanted.clone() });
-        let call = self.plan.layers.wrap(name, watched);
         self.gauge(1.0);
-        if !matches!(self.state.send_replace(State::Up(call)), State::Up(_)) {
+        if !matches!(self.state.send_replace(State::Up(watched)), State::Up(_)) {
             info!(system = &**name, kind = self.plan.kind, "connected");
         }
     }
@@ -295,6 +317,39 @@ impl Supervised {
     }
 }
 
+/// The connection of the moment, inside the layers: each attempt takes the one that there is.
+struct Connected(Arc<Supervised>);
+
+#[async_trait]
+impl Call for Connected {
+    async fn call(&self, cx: &CallContext, request: &Request) -> Result<Reply> {
+        match self.0.get(cx.deadline).await {
+            Ok(call) => call.call(cx, request).await,
+            Err(refusal) => {
+                // It is being connected behind the scenes: to repeat the call would only make its caller wait.
+                cx.attempt.mark_refused();
+                Err(refusal)
+            }
+        }
+    }
+}
+
+/// Runs what layers leave behind: ended and awaited with the tasks of the systems.
+struct InBackground {
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Background for InBackground {
+    fn run(&self, work: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            // A refresh has changed nothing when it is dropped; a fault in it ends it only.
+            stop.run_until_cancelled(AssertUnwindSafe(work).catch_unwind()).await;
+        });
+    }
+}
+
 /// Wakes the supervisor when an attempt could not reach the system. Inside the layers, so that it
 /// sees each attempt.
 struct Watched {
@@ -316,15 +371,16 @@ impl Call for Watched {
     }
 }
 
-/// The systems as one run sees them: it waits no longer than its own deadline.
-pub(crate) struct RunSystems {
-    pub(crate) supervisor: Arc<Supervisor>,
-    pub(crate) deadline: Instant,
-}
+/// The systems as one run sees them.
+pub(crate) struct RunSystems(pub(crate) Arc<Supervisor>);
 
 #[async_trait]
 impl Systems for RunSystems {
     async fn get(&self, name: &str) -> Result<Arc<dyn Call>> {
-        self.supervisor.get(name, self.deadline).await
+        self.0.get(name)
+    }
+
+    fn invalidate(&self, what: &Invalidation) {
+        self.0.invalidate(what);
     }
 }

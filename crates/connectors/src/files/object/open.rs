@@ -100,8 +100,9 @@ fn wire(
 ) -> Result<Arc<Wire>> {
     let resolver = GuardedResolver::new(lookup, config.private);
     let tls = if tls { Tls::Always } else { Tls::Never };
+    let settings = Settings { read_timeout: cx.read_timeout, ..Settings::new(tls, resolver, cx.timeout) };
     Ok(Arc::new(Wire {
-        client: client(system, &Settings::new(tls, resolver, cx.timeout))?,
+        client: client(system, &settings)?,
         private: config.private,
         connect_timeout: cx.timeout,
         max_answer: read::Bytes(config.max_bytes.0.saturating_add(MAX_WORDS)),

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use renkei_core::{Applied, Error, Kind, Retry};
+use renkei_core::{Applied, ConnectContext, Error, Kind, Retry};
 use renkei_testkit::fault::{Answer, FaultServer};
 
 use super::{call, call_on, call_with, connect, context, prepare, request, system_at, value};
@@ -286,4 +286,44 @@ async fn a_connection_that_never_opens_is_given_up() {
     assert_eq!((error.kind(), error.was_applied()), (Kind::Unavailable, Applied::No));
     assert!(error.public().contains("within 20ms (`timeout.connect`)"), "{error}");
     assert!(!cx.attempt.was_sent());
+}
+
+#[tokio::test]
+async fn a_silence_has_its_own_limit() {
+    let cases = [
+        (Answer::Hang, "GET /", Applied::No, "after the request was sent"),
+        (Answer::Hang, "POST /", Applied::Unknown, "after the request was sent"),
+        (Answer::HangInBody { length: 100, sent: "{".into() }, "POST /", Applied::Yes, "in the middle of it"),
+    ];
+    for (answer, op, applied, part) in cases {
+        let server = FaultServer::start().await;
+        server.on("/", [answer]);
+        let system = system_at(&server.url(), "");
+        let lookup = super::Stub::new([]);
+        let cx = ConnectContext {
+            read_timeout: Some(Duration::from_millis(50)),
+            ..super::within(Duration::from_secs(5))
+        };
+        let client = system.connect_with(lookup, &cx);
+        let request = request(prepare(&system, op), value("{}")).unwrap();
+        let error = client.unwrap().call.call(&context(), &request).await.unwrap_err();
+        assert_eq!((error.kind(), error.was_applied()), (Kind::Timeout, applied), "{op}: {error}");
+        assert!(error.public().contains("for 50ms") && error.public().contains("`timeout.read`"), "{error}");
+        assert!(error.public().contains(part), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn who_was_sent_on_is_not_the_systems_failure() {
+    let nobody = FaultServer::refused().await;
+    for (location, elsewhere) in [(format!("http://{nobody}/x"), true), ("/missing".to_owned(), false)] {
+        let server = FaultServer::start().await;
+        server.on("/", [Answer::redirect(302, &location)]);
+        server.on("/missing", [Answer::status(503)]);
+        let system = system_at(&server.url(), r#""redirects": 1"#);
+        let request = request(prepare(&system, "GET /"), value("{}")).unwrap();
+        let cx = context();
+        let error = connect(&system).call(&cx, &request).await.unwrap_err();
+        assert_eq!((error.kind(), cx.attempt.was_elsewhere()), (Kind::Unavailable, elsewhere), "{error}");
+    }
 }

@@ -4,10 +4,10 @@
 //! Each is tried with a read and with a write, with the layers around, so that nothing lasts longer than the
 //! deadline. That the memory stays flat is in `tests/memory.rs`.
 
-use std::{fmt::Write as _, net::IpAddr, sync::Arc, time::Duration};
+use std::{fmt::Write as _, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use renkei_core::{Applied, Call, Diagnostics, Error, Reply};
+use renkei_core::{Applied, Background, Call, Diagnostics, Error, Reply, connector::SystemPlan};
 use renkei_testkit::fault::{Answer, FaultServer};
 
 use super::{
@@ -27,7 +27,18 @@ fn layered(system: &HttpSystem, lookup: Arc<dyn Lookup>, attempt: &str) -> Arc<d
     let layers = renkei_layers::LAYERS.read(&node(&config), &mut d);
     assert!(d.is_empty(), "{:?}", super::texts(&d));
     let connection = system.connect_with(lookup, &within(Duration::from_secs(5))).unwrap();
-    layers.wrap("shop", connection.call)
+    let system = Arc::new(HttpSystem { name: system.name.clone(), config: system.config.clone() });
+    let plan = SystemPlan { name: "shop".into(), kind: "http", system, layers, fingerprint: 0 };
+    plan.layers.start(&plan, Arc::new(Nothing)).around(connection.call)
+}
+
+/// Nothing is cached, so nothing goes on when the call has ended.
+struct Nothing;
+
+impl Background for Nothing {
+    fn run(&self, _: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        panic!("work was left behind");
+    }
 }
 
 async fn ask(system: &HttpSystem, call: &Arc<dyn Call>, op: &str) -> Result<Reply, Error> {

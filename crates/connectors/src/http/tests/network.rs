@@ -394,7 +394,13 @@ pub(super) fn beyond_the_guard(system: &HttpSystem) -> Arc<dyn Call> {
     let resolver = GuardedResolver::new(Stub::new([("127.0.0.1", "upstream.test")]), true);
     let connect_timeout = Duration::from_secs(5);
     let client = client("shop", &Settings::new(Tls::IfPossible, resolver, connect_timeout)).unwrap();
-    Arc::new(HttpCall { config: system.config.clone(), client, tokens: None, connect_timeout })
+    Arc::new(HttpCall {
+        config: system.config.clone(),
+        client,
+        tokens: None,
+        connect_timeout,
+        read_timeout: None,
+    })
 }
 
 #[tokio::test]

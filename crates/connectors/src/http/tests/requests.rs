@@ -1,6 +1,6 @@
 //! A test for each sentence of the language about paths, queries, headers and bodies.
 
-use renkei_core::Kind;
+use renkei_core::{Kind, System as _};
 use renkei_testkit::fault::{FaultServer, Received};
 
 use super::{call, call_with, prepare, request, scope, system_at, value};
@@ -370,4 +370,25 @@ async fn a_value_that_does_not_fit_says_where_it_came_from() {
         );
     }
     assert!(server.received().is_empty());
+}
+
+#[test]
+fn whose_reply_it_is_and_what_it_is_about() {
+    let depends = |more: &str| system_at("http://127.0.0.1:1", more).depends_on_caller();
+    assert!(!depends(""));
+    assert!(!depends(r#""headers": { "X-Run": "${$run}" }, "auth": { "bearer": "fixed" }"#));
+    assert!(depends(r#""headers": { "X-User": "${$caller.name}" }"#));
+    assert!(depends(r#""auth": { "bearer": "${$caller.claims.token}" }"#));
+    assert!(depends(r#""auth": { "basic": { "user": "${$caller.name}", "password": "fixed" } }"#));
+    assert!(depends(r#""auth": { "api_key": { "query": "key", "value": "${$caller.name}" } }"#));
+    let oauth = r#""auth": { "oauth2": { "token_url": "http://127.0.0.1:1/token", "client_id": "renkei", "client_secret": "s" } }"#;
+    assert!(!depends(oauth));
+    assert!(depends(&format!(r#"{oauth}, "headers": {{ "X-User": "${{$caller.name}}" }}"#)));
+
+    let system = system_at("http://127.0.0.1:1/api", "");
+    let address = |op: &str, input: &str| {
+        system.address(&request(prepare(&system, op), value(input)).unwrap()).unwrap()
+    };
+    assert_eq!(address("GET /customers/${.id}?x=1", r#"{ "id": "a/b c" }"#), ["customers", "a/b c"]);
+    assert_eq!(address("GET /${+ .path}", r#"{ "path": "x/y" }"#), ["x", "y"]);
 }

@@ -3,6 +3,7 @@
 mod calls;
 mod groups;
 mod input;
+mod layers;
 mod resources;
 mod results;
 mod systems;
