@@ -11,6 +11,7 @@
 mod bench;
 mod cache;
 mod command;
+mod dist;
 mod generate;
 mod install;
 mod report;
@@ -35,6 +36,7 @@ usage: cargo xtask COMMAND
   bench [--short] [--no-peers] [--only MEMBER]… [--binary PATH]
                          what Renkei costs beside bare drivers and servers, and beside its peers; prints Markdown
                          members: start rest sqlite postgres mariadb list layers aggregate stdio sessions
+  dist                   what is shipped, in target/ship: archive, container image, SBOM, checksums
 
 Caches: $RENKEI_CACHE, or ~/.cache/renkei. Builds go where Cargo puts them ($CARGO_TARGET_DIR).
 ";
@@ -60,6 +62,7 @@ fn run(arguments: &[String]) -> Result<bool> {
         ["schema"] => generate::schema().map(|()| true),
         ["docs"] => generate::docs().map(|()| true),
         ["bench", rest @ ..] => bench::run(&bench::Options::parse(rest)?).map(|()| true),
+        ["dist"] => dist::run().map(|()| true),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(true)

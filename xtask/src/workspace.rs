@@ -60,7 +60,7 @@ pub(crate) fn target_directory() -> Result<PathBuf> {
     Ok(folder.into())
 }
 
-fn metadata(options: &[&str]) -> Result<Value> {
+pub(crate) fn metadata(options: &[&str]) -> Result<Value> {
     let text = command::output(cargo().args(["metadata", "--format-version", "1"]).args(options))?;
     Ok(serde_json::from_str(&text)?)
 }
@@ -77,6 +77,7 @@ pub(crate) fn build(profile: Profile) -> Result<PathBuf> {
     let (options, folder): (&[&str], _) = match profile {
         Profile::Debug => (&["--workspace", "--bin", "renkei"], "debug"),
         Profile::Release => (&["--package", "renkei", "--release"], "release"),
+        Profile::Dist => (&["--package", "renkei", "--profile", "dist"], "dist"),
     };
     command::run(cargo().args(["build", "--locked", "--quiet"]).args(options))?;
     Ok(target_directory()?.join(folder).join("renkei"))
@@ -100,4 +101,6 @@ pub(crate) fn build_yardstick() -> Result<PathBuf> {
 pub(crate) enum Profile {
     Debug,
     Release,
+    /// As it is shipped.
+    Dist,
 }
