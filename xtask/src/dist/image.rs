@@ -44,7 +44,8 @@ pub(super) fn archive(release: &Release, folder: &Path) -> Result<PathBuf> {
     let text = json!({ "schemaVersion": 2, "mediaType": manifest_type, "config": config, "layers": [layer] });
     fs::write(&manifest, text.to_string())?;
     let mut manifest = blob(&blobs, &manifest, manifest_type)?;
-    manifest["annotations"] = json!({ "org.opencontainers.image.ref.name": release.version });
+    manifest["annotations"] =
+        json!({ "org.opencontainers.image.ref.name": format!("renkei:{}", release.version) });
 
     let index = json!({ "schemaVersion": 2, "manifests": [manifest] });
     fs::write(stage.join("index.json"), index.to_string())?;

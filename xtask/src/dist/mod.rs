@@ -61,7 +61,8 @@ impl Release {
         let said = command::output(Command::new(binary).arg("--version"))?;
         let version = said.split_whitespace().nth(1).context("the binary does not say its version")?;
         let host = command::output(workspace::cargo().args(["--version", "--verbose"]))?;
-        let target = host.lines().find_map(|line| line.strip_prefix("host: ")).context("cargo names no host")?;
+        let target =
+            host.lines().find_map(|line| line.strip_prefix("host: ")).context("cargo names no host")?;
         let git = |format: &str| {
             let mut git = Command::new("git");
             git.current_dir(workspace::root()).args(["log", "-1", format]);

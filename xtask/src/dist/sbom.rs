@@ -103,7 +103,9 @@ impl<'m> Package<'m> {
             name: package["name"].as_str()?,
             version: package["version"].as_str()?,
             // Older packages write `/` for `OR`.
-            licence: package["license"].as_str().map(|licence| licence.replace(" / ", "/").replace('/', " OR ")),
+            licence: package["license"]
+                .as_str()
+                .map(|licence| licence.replace(" / ", "/").replace('/', " OR ")),
             repository: package["repository"].as_str(),
         })
     }
