@@ -1,6 +1,6 @@
 //! Writes tools from what a system says of itself, as a person would have written them.
 //!
-//! A table becomes a [`table::Subject`]: its columns with names for SQL and for arguments, and the key that orders
+//! A table becomes a `table::Subject`: its columns with names for SQL and for arguments, and the key that orders
 //! its rows. `reading` and `writing` make tools of it (`tool`), and `yaml` prints them. Nothing here talks to a
 //! system, and nothing depends on the machine: the same tables give the same text.
 
