@@ -52,7 +52,7 @@ impl Subscriptions {
             }
             server.check_subscriptions(known.len() + 1)?;
         }
-        let mut followed = Followed::begin(endpoint, server, &uri, &context).await?;
+        let mut followed = Followed::begin(endpoint, server.clone(), &uri, &context).await?;
         let peer = context.peer;
         let task = tokio::spawn(async move {
             loop {
@@ -63,7 +63,11 @@ impl Subscriptions {
                 }
             }
         });
-        self.lock().insert(uri, AbortOnDropHandle::new(task));
+        let task = AbortOnDropHandle::new(task);
+        let mut known = self.lock();
+        // Others may have come in meanwhile.
+        server.check_subscriptions(known.len() + usize::from(!known.contains_key(&uri)))?;
+        known.insert(uri, task);
         Ok(())
     }
 
