@@ -1,7 +1,7 @@
 //! The vocabulary and the ports of Renkei. No I/O happens here.
 //!
 //! Reading order: values and errors, then the config tree and its diagnostics, then templates,
-//! then what a call is, then what a system, a pattern, a tool, a resource and a prompt are.
+//! then what a call is, then what a system, a pattern, a tool, a resource and a prompt are, then what is durable.
 
 pub mod value;
 
@@ -37,6 +37,9 @@ pub mod group;
 pub mod prompt;
 pub mod resource;
 pub mod uri;
+
+pub mod clock;
+pub mod store;
 
 pub use call::{Call, CallContext, Effect, Params, Payload, PreparedOp, Reply, Request};
 pub use connector::{
