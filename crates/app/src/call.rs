@@ -1,6 +1,6 @@
 //! `renkei call`: one tool call through the engine, without a client.
 
-use std::{io::Write as _, process::ExitCode, sync::Arc};
+use std::{io::Write as _, process::ExitCode, sync::Arc, time::Duration};
 
 use renkei_core::{
     CallContext, Map, Principal, Value,
@@ -13,6 +13,7 @@ use crate::{
     cli::CallArgs,
     exit, load,
     logging::{Aside, Log},
+    terminal,
 };
 
 /// A value given as `key=@file` may be this long.
@@ -31,17 +32,17 @@ pub(crate) async fn run(args: CallArgs) -> ExitCode {
         Ok(compiled) => compiled,
         Err(code) => return code,
     };
-    let engine = &compiled.engine;
+    let (engine, limit) = (&compiled.engine, compiled.server.limits.ask);
     let code = match args.group.as_deref().map(|name| compiled.group(name)) {
-        None => call(&args, &**engine).await,
-        Some(Ok(group)) => call(&args, &Group::new(engine.clone(), group)).await,
+        None => call(&args, &**engine, limit).await,
+        Some(Ok(group)) => call(&args, &Group::new(engine.clone(), group), limit).await,
         Some(Err(unknown)) => exit::usage(&unknown),
     };
     engine.shutdown().await;
     code
 }
 
-async fn call(args: &CallArgs, tools: &dyn Tools) -> ExitCode {
+async fn call(args: &CallArgs, tools: &dyn Tools, limit: Duration) -> ExitCode {
     let Some(tool) = tools.find(&args.tool) else {
         let names = tools.list().iter().map(|tool| &*tool.name);
         let hint = match renkei_core::diagnostic::suggest(&args.tool, names) {
@@ -55,7 +56,8 @@ async fn call(args: &CallArgs, tools: &dyn Tools) -> ExitCode {
         Err(error) => return exit::usage(&error),
     };
     let deadline = tokio::time::Instant::now() + tools.timeout(&args.tool);
-    let cx = CallContext::new(deadline, Arc::new(Principal::anonymous()));
+    let mut cx = CallContext::new(deadline, Arc::new(Principal::anonymous()));
+    cx.asking = terminal::asking(limit);
     let cancel = cx.cancel.clone();
     let called = tools.call(cx, &args.tool, arguments, None);
     let result = tokio::select! {

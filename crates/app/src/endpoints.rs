@@ -68,6 +68,8 @@ fn limits(config: &ServerConfig) -> Limits {
         session_idle: config.limits.session_idle,
         message_bytes: config.limits.request_body.as_usize(),
         list_page: config.limits.list_page,
+        ask: config.limits.ask,
+        asks: config.limits.asks,
         subscriptions: config.limits.subscriptions,
         ..Limits::default()
     }

@@ -84,6 +84,12 @@ pub(crate) fn options(plan: &Plan) -> engine::Options {
         cursor_key: plan.server.cursor_key.clone(),
         audited: plan.server.audit.arguments.into(),
         watched_resources: limits.watched_resources,
+        ask: engine::AskLimits {
+            key: plan.server.ask_key.clone(),
+            time: limits.ask,
+            rounds: limits.ask_rounds,
+            state_bytes: limits.ask_state.as_usize(),
+        },
         keep: engine::Keep {
             result_bytes: limits.kept_result.as_usize(),
             total_bytes: limits.kept_results.as_usize(),

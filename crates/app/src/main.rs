@@ -15,6 +15,7 @@ mod reload;
 mod schema;
 mod serve;
 mod telemetry;
+mod terminal;
 mod test;
 mod tokens;
 mod watch;

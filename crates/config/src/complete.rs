@@ -11,7 +11,7 @@ use renkei_derive::FromNode;
 
 use crate::{
     action::World,
-    resource::{check_reads, mapping, properties},
+    resource::{check_reads, check_silent, mapping, properties},
     schema::ActionBeside,
     tool::{absent_or, names, with_results},
 };
@@ -147,6 +147,7 @@ fn query(
     let scope = names(Some(&schema));
     let action = holder.action(&members, &mut world.context(scope.clone(), d));
     check_reads(action.as_deref(), &name, entry, d);
+    check_silent(action.as_deref(), &name, entry.key_span, d);
     let scope = with_results(&scope, action.as_deref(), true);
     let values = generic.get("values").map(|node| Tree::read(node, &scope, d));
     Some(CompletePlan::Query { action: action?, values: absent_or(values)? })

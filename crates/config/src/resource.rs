@@ -196,6 +196,10 @@ fn read(entry: &Entry, world: &World<'_>, base_dir: &Path, d: &mut Diagnostics) 
     }
     let action = has_action.then(|| holder.action(&members, &mut world.context(scope.clone(), d)));
     check_reads(action.as_ref().and_then(Option::as_deref), &name, entry, d);
+    if config.as_ref().is_some_and(|config| config.watch.is_some()) {
+        let what = format!("{name}, which is watched,");
+        check_silent(action.as_ref().and_then(Option::as_deref), &what, entry.key_span, d);
+    }
     let scope = with_results(&scope, action.as_ref().and_then(Option::as_deref), has_action);
     let body = body(&generic, &content, has_action, &scope, base_dir, d);
     let list = generic.entry("list").map(|list| list::read(list, uri.as_ref(), world, d));
@@ -258,6 +262,16 @@ fn uri_of(node: &Node, d: &mut Diagnostics) -> Option<UriTemplate> {
 /// Each with whether it is needed.
 fn variables(uri: &UriTemplate) -> Vec<(Arc<str>, bool)> {
     uri.variables().map(|name| (name.clone(), uri.needs(name))).collect()
+}
+
+/// Refuses an action that asks where nobody can be asked.
+pub(crate) fn check_silent(action: Option<&dyn Pattern>, what: &str, at: Span, d: &mut Diagnostics) {
+    if action.is_some_and(Pattern::asks) {
+        d.push(
+            Diagnostic::error(at, format!("{what} may ask, and nobody can be asked there"))
+                .hint("ask in a tool, in a prompt, or in a resource that is read"),
+        );
+    }
 }
 
 /// Clients read without asking anybody, and complete while one types.

@@ -68,6 +68,11 @@ pub struct ServerConfig {
     /// secret of at least 16 characters. Without it, cursors hold until the process ends, and for this process only.
     pub cursor_key: Option<Secret>,
 
+    /// Seals what a client carries between the questions of a call and their answers (`ask`), so that nobody can forge
+    /// it: a secret of at least 16 characters, the same for all nodes. Without it, questions can be answered until the
+    /// process ends, and to this process only.
+    pub ask_key: Option<Secret>,
+
     /// Whether a change of the config's files is applied at once, without a restart. `SIGHUP` applies it in any
     /// case. A config with errors is refused, and the one before stays.
     #[config(default = true)]
@@ -90,7 +95,7 @@ pub struct ServerConfig {
 }
 
 /// A shorter key could be guessed.
-const MIN_CURSOR_KEY: usize = 16;
+const MIN_KEY: usize = 16;
 
 /// What the server takes and gives at most.
 #[derive(Clone, Debug, FromNode)]
@@ -166,6 +171,24 @@ pub struct LimitsConfig {
     #[config(default = 200)]
     pub watched_resources: usize,
 
+    /// How long answers may take (`ask`), all of one call together. The time of the call stands still meanwhile.
+    #[config(default = "10m")]
+    pub ask: Duration,
+
+    /// Questions that wait for an answer at once, over all clients that speak MCP before 2026-07-28: each holds a call.
+    /// One more is refused.
+    #[config(default = 64)]
+    pub asks: usize,
+
+    /// How often a call may come again with answers (MCP 2026-07-28). A question that follows from another answer takes
+    /// one more round.
+    #[config(default = 16)]
+    pub ask_rounds: usize,
+
+    /// What a client carries for a call between its rounds, and with it the answers so far.
+    #[config(default = "64KB")]
+    pub ask_state: Bytes,
+
     /// Sessions of clients that speak MCP before 2026-07-28. One more takes the place of the one that is
     /// idle longest.
     #[config(default = 1000)]
@@ -227,15 +250,17 @@ fn check_server(server: &ServerConfig, node: &Node, d: &mut Diagnostics) {
                 .hint("write `https://host` or `https://host/path`, without a query"),
         );
     }
-    if let Some(key) = &server.cursor_key
-        && key.expose().len() < MIN_CURSOR_KEY
-        && !node.has_unknown()
+    for (name, what, key) in
+        [("cursor_key", "cursors", &server.cursor_key), ("ask_key", "questions", &server.ask_key)]
     {
-        let message = format!("the key for cursors has less than {MIN_CURSOR_KEY} characters");
-        d.push(
-            Diagnostic::error(place("cursor_key"), message)
-                .hint("make one with `openssl rand -hex 32`, and read it with `${env.X}` or `${file[…]}`"),
-        );
+        if key.as_ref().is_some_and(|key| key.expose().len() < MIN_KEY) && !node.has_unknown() {
+            let message = format!("the key for {what} has less than {MIN_KEY} characters");
+            d.push(
+                Diagnostic::error(place(name), message).hint(
+                    "make one with `openssl rand -hex 32`, and read it with `${env.X}` or `${file[…]}`",
+                ),
+            );
+        }
     }
     if server.listen.ip().is_loopback() {
         return;
@@ -275,6 +300,10 @@ fn check_limits(limits: &LimitsConfig, node: &Node, d: &mut Diagnostics) {
         ("subscriptions", limits.subscriptions > 0),
         ("watched_resources", limits.watched_resources > 0),
         ("sessions", limits.sessions > 0),
+        ("asks", limits.asks > 0),
+        ("ask", !limits.ask.is_zero()),
+        ("ask_rounds", limits.ask_rounds > 0),
+        ("ask_state", limits.ask_state.0 > 0),
         ("request_body", limits.request_body.0 > 0),
         ("request_headers", limits.request_headers.0 > 0),
         ("result_bytes", limits.result_bytes.0 > 0),

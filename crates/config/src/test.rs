@@ -52,6 +52,12 @@ pub(crate) struct TestConfig {
     #[config(default)]
     mocks: Mocks,
 
+    /// What is answered when the call asks (`ask`), by the names of the actions around the question: that of the branch,
+    /// `BRANCH/then`, or `ask` for the tool's own. `accept`, `decline`, `cancel` or `unable` (the client cannot be asked);
+    /// what was filled in, as a mapping; what the model says, as a text; roots as a list. A question without an answer
+    /// fails the test, and so does an answer without a question.
+    answers: Option<IndexMap<Arc<str>, Node>>,
+
     /// What is to come of the call. `renkei test --record` writes it where it is missing.
     expect: Option<ExpectConfig>,
 }
@@ -183,6 +189,7 @@ fn read(entry: &Entry, known: &Known<'_>, d: &mut Diagnostics) -> Option<TestPla
         caller: Arc::new(config.caller.map_or_else(Principal::anonymous, |caller| caller.0)),
         start: RunStart { id: RUN.into(), now: now? },
         mocks: mocks.unwrap_or(Some(IndexMap::new()))?,
+        answers: answers(config.answers, d)?,
         expect: renkei_core::trial::Expect {
             requests: requests.unwrap_or(Some(IndexMap::new()))?,
             ..expect?
@@ -215,6 +222,25 @@ fn recording(test: &Entry, known: &Known<'_>) -> Recording {
             Some(_) => Origin::Written,
         },
     }
+}
+
+const WORDS: [&str; 4] = ["accept", "decline", "cancel", "unable"];
+
+fn answers(
+    given: Option<IndexMap<Arc<str>, Node>>,
+    d: &mut Diagnostics,
+) -> Option<IndexMap<Arc<str>, Value>> {
+    let mut good = true;
+    for node in given.iter().flat_map(IndexMap::values) {
+        if matches!(node.kind, NodeKind::Null | NodeKind::Bool(_) | NodeKind::Number(_)) {
+            let message = format!("an answer is a text, a mapping or a list, and this is {}", node.what());
+            let hint = format!("write {}, or what was filled in or said", listed(WORDS));
+            d.push(Diagnostic::error(node.span, message).hint(hint));
+            good = false;
+        }
+    }
+    let values = given.into_iter().flatten().map(|(path, node)| (path, node.to_value())).collect();
+    good.then_some(values)
 }
 
 fn check_tool(tool: &Spanned<String>, known: &Known<'_>, d: &mut Diagnostics) {

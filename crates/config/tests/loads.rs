@@ -65,7 +65,7 @@ fn the_editors_schema_takes_the_examples_and_refuses_slips() {
         let mut d = Diagnostics::default();
         serde_json::Value::from(&yaml::read(0, text, &mut d).unwrap().to_value())
     };
-    let folders = [SHOP, "../../examples/aggregate", "../../examples/pages"];
+    let folders = [SHOP, "../../examples/aggregate", "../../examples/pages", "../../examples/approval"];
     for entry in folders.iter().flat_map(|folder| Path::new(folder).read_dir().unwrap()) {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "yaml") {
@@ -158,7 +158,7 @@ fn there_is_a_page_for_every_part() {
         assert!(text.contains("| `reject_when` | text |"), "{name}");
     }
     let names: Vec<&str> = pages.iter().map(|(name, _)| &**name).collect();
-    let patterns = ["call", "run", "aggregate", "switch", "map", "transform", "fail", "log"];
+    let patterns = ["call", "run", "aggregate", "switch", "map", "transform", "fail", "log", "ask"];
     let patterns = patterns.map(|name| format!("{name}.md"));
     let mut expected = vec![
         "server.md",

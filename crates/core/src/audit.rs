@@ -91,11 +91,17 @@ impl<'a> Record<'a> {
             (None, _) => Applied::Yes,
             (Some(error), _) => error.was_applied(),
         };
-        self.write(error.map(Error::kind), applied, error);
+        let outcome = match error {
+            None => "ok",
+            // It goes on with a later call.
+            Some(error) if error.is_suspended() => return self.write("asked", Applied::No, None),
+            Some(error) => error.kind().as_str(),
+        };
+        self.write(outcome, applied, error);
     }
 
-    fn write(&self, failure: Option<Kind>, applied: Applied, error: Option<&Error>) {
-        let (kind, outcome, took) = (self.kind, failure.map_or("ok", Kind::as_str), self.started.elapsed());
+    fn write(&self, outcome: &'static str, applied: Applied, error: Option<&Error>) {
+        let (kind, took) = (self.kind, self.started.elapsed());
         metrics::counter!(
             metric::CALLS.name, "kind" => kind, "name" => self.label.clone(), "outcome" => outcome
         )
@@ -124,7 +130,7 @@ impl Drop for Record<'_> {
         metrics::gauge!(metric::CALLS_NOW.name, "kind" => self.kind).decrement(1.0);
         if !self.ended {
             let applied = if self.effect == Effect::Read { Applied::No } else { Applied::Unknown };
-            self.write(Some(Kind::Cancelled), applied, None);
+            self.write(Kind::Cancelled.as_str(), applied, None);
         }
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::trace::Trace;
-use crate::{Cursor, Page, Paging, Principal, Result, Tree, Value};
+use crate::{Cursor, Page, Paging, Principal, Result, Tree, Value, ask::Asking};
 
 /// What a repeat of the operation would do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -148,6 +148,8 @@ pub struct CallContext {
     pub start: Option<RunStart>,
     /// What the call says of its layers, beside its operation; the system's own where there is nothing.
     pub settings: Option<CallSettings>,
+    /// How whoever called can be asked.
+    pub asking: Asking,
 }
 
 /// What [`Layers::read_call`](crate::Layers::read_call) made of a call's settings; only the layers look inside.
@@ -215,6 +217,7 @@ impl CallContext {
             witness: None,
             start: None,
             settings: None,
+            asking: Asking::Nobody,
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use crate::ask::{Ability, Asked};
+
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What kind of failure it was, in the words that configs and callers use.
@@ -115,6 +117,15 @@ struct Inner {
     context: Vec<String>,
     status: Option<u16>,
     protocol: Option<i32>,
+    asking: Option<Signal>,
+}
+
+/// What an error has to do with asking.
+#[derive(Clone, Debug)]
+enum Signal {
+    Suspended,
+    Asked(Arc<Asked>),
+    Lacks(Ability),
 }
 
 impl Error {
@@ -134,6 +145,7 @@ impl Error {
             context: Vec::new(),
             status: None,
             protocol: None,
+            asking: None,
         }))
     }
 
@@ -147,6 +159,29 @@ impl Error {
 
     pub fn internal(public: impl Into<String>) -> Self {
         Self::new(Kind::Internal, public)
+    }
+
+    /// No failure: the run ends here for now, because an answer comes with a later call. Everything hands it on;
+    /// nothing stands in for it.
+    pub fn suspended() -> Self {
+        let mut error = Self::new(Kind::Cancelled, "go on before somebody has answered");
+        Arc::make_mut(&mut error.0).asking = Some(Signal::Suspended);
+        error
+    }
+
+    /// The same for the face: with the questions.
+    #[must_use]
+    pub fn asking(asked: Asked) -> Self {
+        let mut error = Self::suspended();
+        Arc::make_mut(&mut error.0).asking = Some(Signal::Asked(Arc::new(asked)));
+        error
+    }
+
+    /// Because the caller cannot be asked something.
+    #[must_use]
+    pub fn lacking(mut self, ability: Ability) -> Self {
+        Arc::make_mut(&mut self.0).asking = Some(Signal::Lacks(ability));
+        self
     }
 
     #[must_use]
@@ -223,6 +258,26 @@ impl Error {
 
     pub fn protocol_code(&self) -> Option<i32> {
         self.0.protocol
+    }
+
+    pub fn is_suspended(&self) -> bool {
+        matches!(self.0.asking, Some(Signal::Suspended | Signal::Asked(_)))
+    }
+
+    /// What is asked, where the call ended with questions.
+    pub fn asked(&self) -> Option<&Arc<Asked>> {
+        match &self.0.asking {
+            Some(Signal::Asked(asked)) => Some(asked),
+            _ => None,
+        }
+    }
+
+    /// What the caller would have to be able to.
+    pub fn lacks(&self) -> Option<Ability> {
+        match self.0.asking {
+            Some(Signal::Lacks(ability)) => Some(ability),
+            _ => None,
+        }
     }
 
     pub fn places(&self) -> &[String] {

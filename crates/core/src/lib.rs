@@ -16,6 +16,7 @@ pub mod schema;
 
 pub mod template;
 
+pub mod ask;
 pub mod call;
 mod invalidation;
 pub mod page;

@@ -55,7 +55,7 @@ pub const CALLS: Metric = counter(
     "renkei_calls_total",
     &["kind", "name", "outcome"],
     "What was asked of the server, when it was over. `kind` is `tool`, `resource`, `prompt` or `completion`; `name` is \
-     the config's, and empty for what it does not have; `outcome` is `ok` or the kind of the error.",
+     the config's, and empty for what it does not have; `outcome` is `ok`, `asked` (it goes on with a later call) or the kind of the error.",
 );
 pub const CALL_SECONDS: Metric =
     histogram("renkei_call_duration_seconds", &["kind", "name"], "How long these calls took as a whole.");

@@ -152,6 +152,12 @@ pub trait Pattern: Send + Sync + fmt::Debug {
         Vec::new()
     }
 
+    /// Whether it may [ask](RunContext::ask). Nothing that changes something may come before a question: the answer
+    /// may come with a call that begins anew. Whoever puts actions together checks that.
+    fn asks(&self) -> bool {
+        false
+    }
+
     /// How many actions deep it is, itself included; see [`MAX_NESTING`].
     fn height(&self) -> usize {
         1

@@ -67,6 +67,11 @@ pub trait Prompts: Send + Sync {
     /// Completes an argument of a prompt. An error of kind `not_found` if there is no such prompt or argument.
     async fn complete(&self, cx: CallContext, name: &str, partial: Partial) -> Result<Completion>;
 
-    /// No request takes longer.
+    /// No request takes longer, but for the answers that it waits for.
     fn timeout(&self) -> Duration;
+
+    /// Whether one may ask.
+    fn asks(&self) -> bool {
+        false
+    }
 }

@@ -147,8 +147,13 @@ pub trait Resources: Send + Sync {
     /// Whether there is one that can be watched.
     fn has_watched(&self) -> bool;
 
-    /// No request takes longer.
+    /// No request takes longer, but for the answers that it waits for.
     fn timeout(&self) -> Duration;
+
+    /// Whether reading one may ask.
+    fn asks(&self) -> bool {
+        false
+    }
 }
 
 /// A resource that is watched for somebody. Dropping it ends that.

@@ -1,23 +1,28 @@
 //! One execution of an action, and the one door through which it has effects.
 
+mod asking;
 mod effects;
+mod pauses;
 
 use std::{
+    borrow::Cow,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use async_trait::async_trait;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
 pub use effects::Effects;
+use pauses::Pauses;
 
 use crate::{
-    Call, CallContext, Effect, Error, Invalidation, Map, Reply, Request, Result, Scope, Value, call::RunStart,
+    Call, CallContext, Effect, Error, Invalidation, Map, Reply, Request, Result, Scope, Value, ask::Asking,
+    call::RunStart,
 };
 
 /// So many parts of one run – branches, elements of lists – are under way at once; one more is an error.
@@ -86,6 +91,10 @@ struct Run {
     systems: Arc<dyn Systems>,
     /// The parts under way; see [`MAX_PARTS`].
     parts: AtomicUsize,
+    /// Whether a step that changes something has begun.
+    changed: AtomicBool,
+    /// Where somebody may be asked while the run waits.
+    pauses: Option<Pauses>,
 }
 
 /// A part of a run that is under way. Its place is free again when this is dropped.
@@ -110,9 +119,17 @@ impl RunContext {
         progress: Option<Arc<dyn ProgressSink>>,
     ) -> Self {
         let RunStart { id, now } = call.start.clone().unwrap_or_default();
+        let pauses = matches!(call.asking, Asking::Live { .. }).then(Pauses::default);
         RunContext {
             call,
-            run: Arc::new(Run { id, now, systems, parts: AtomicUsize::new(0) }),
+            run: Arc::new(Run {
+                id,
+                now,
+                systems,
+                parts: AtomicUsize::new(0),
+                changed: AtomicBool::new(false),
+                pauses,
+            }),
             path: Arc::default(),
             vars: Arc::default(),
             progress,
@@ -130,11 +147,16 @@ impl RunContext {
     pub async fn step(&self, name: &str, request: Request) -> Result<Reply> {
         let system = self.run.systems.get(&request.op.system).await?;
         let span = tracing::debug_span!("step", name);
-        let changing = self.effects.as_ref().filter(|_| request.effect != Effect::Read);
+        let changes = request.effect != Effect::Read;
+        if changes {
+            self.run.changed.store(true, Ordering::Relaxed);
+        }
+        let changing = self.effects.as_ref().filter(|_| changes);
         if let Some(effects) = changing {
             effects.begin();
         }
-        let result = system.call(&self.call, &request).instrument(span).await;
+        let call = self.current();
+        let result = system.call(&call, &request).instrument(span).await;
         if let Some(effects) = changing {
             effects.end(&result);
         }
@@ -220,24 +242,54 @@ impl RunContext {
     /// The same context with at most `time` left.
     pub fn within(&self, time: Duration) -> RunContext {
         let mut cx = self.clone();
-        cx.call.deadline = cx.call.deadline.min(Instant::now() + time);
+        // Of the run's own clock.
+        let now = Instant::now();
+        let now = now.checked_sub(self.paused()).unwrap_or(now);
+        cx.call.deadline = cx.call.deadline.min(now + time);
         cx
+    }
+
+    /// When the time of this context is over, unless somebody is asked before. [`CallContext::deadline`] does not
+    /// count the time that answers took.
+    pub fn deadline(&self) -> Instant {
+        self.call.deadline + self.paused()
+    }
+
+    /// Runs `future` until the time of this context is over: nothing if it was not done by then.
+    pub async fn in_time<F: Future>(&self, future: F) -> Option<F::Output> {
+        match &self.run.pauses {
+            Some(pauses) => pauses.before(self.call.deadline, future).await,
+            None => timeout_at(self.call.deadline, future).await.ok(),
+        }
+    }
+
+    fn paused(&self) -> Duration {
+        self.run.pauses.as_ref().map(Pauses::total).unwrap_or_default()
+    }
+
+    /// The conditions of a call that begins now.
+    fn current(&self) -> Cow<'_, CallContext> {
+        match self.paused() {
+            Duration::ZERO => Cow::Borrowed(&self.call),
+            _ => Cow::Owned(CallContext { deadline: self.deadline(), ..self.call.clone() }),
+        }
+    }
+
+    /// Where `name` is in the run: the names of the actions around it, and its own.
+    fn path_of(&self, name: &str) -> String {
+        let names: Vec<&str> = self.path.iter().map(|part| &**part).chain([name]).collect();
+        names.join("/")
     }
 
     /// The idempotency key of the step `name` here: run id and path of names, never the attempt.
     pub fn key(&self, name: &str) -> Arc<str> {
-        let mut key = self.run.id.to_string();
-        for part in self.path.iter().map(|part| &**part).chain([name]) {
-            key.push('/');
-            key.push_str(part);
-        }
-        key.into()
+        format!("{}/{}", self.run.id, self.path_of(name)).into()
     }
 
     /// What the templates of the step `name` see: the input as `.`, what is bound around it, and the
     /// reserved names.
     pub fn scope(&self, name: &str, input: Value) -> Scope {
-        let mut scope = Scope { input, vars: Map::clone(&self.vars), until: Some(self.call.deadline) };
+        let mut scope = Scope { input, vars: Map::clone(&self.vars), until: Some(self.deadline()) };
         scope.set("caller", self.call.principal.to_value());
         scope.set("now", self.run.now.clone());
         scope.set("run", self.run.id.clone());

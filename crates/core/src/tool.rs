@@ -89,6 +89,8 @@ pub struct ToolInfo {
     pub destructive: bool,
     pub idempotent: bool,
     pub open_world: bool,
+    /// Whether a call may end with questions, for a later one.
+    pub asks: bool,
     pub icons: Vec<Icon>,
 }
 

@@ -18,6 +18,9 @@ pub struct TestPlan {
     pub start: RunStart,
     /// By system.
     pub mocks: IndexMap<Arc<str>, Vec<Mock>>,
+    /// What is answered to the questions of the call, by their paths: `accept`, `decline`, `cancel`, `unable`, or what was
+    /// filled in or said.
+    pub answers: IndexMap<Arc<str>, Value>,
     pub expect: Expect,
     pub recording: Recording,
 }

@@ -3,6 +3,7 @@
 pub mod engine;
 
 mod aggregate;
+mod ask;
 mod call;
 mod fail;
 mod log;
@@ -14,6 +15,7 @@ mod transform;
 mod condition;
 mod fan_out;
 mod limit;
+mod order;
 mod parts;
 
 #[cfg(test)]
@@ -31,4 +33,5 @@ pub static PATTERNS: &[&dyn PatternKind] = &[
     &transform::Kind,
     &fail::Kind,
     &log::Kind,
+    &ask::Kind,
 ];

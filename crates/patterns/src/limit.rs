@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use renkei_core::{Applied, Error, Kind, Outcome, Result, RunContext, duration};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 /// Runs `run` with at most `limit`, if there is one. `what` names it in the error.
 pub(crate) async fn limited<R: Future<Output = Result<Outcome>>>(
@@ -14,18 +14,17 @@ pub(crate) async fn limited<R: Future<Output = Result<Outcome>>>(
 ) -> Result<Outcome> {
     let Some(limit) = limit else { return run(cx.clone()).await };
     let (narrow, effects) = cx.within(limit).watched();
-    let deadline = narrow.call.deadline;
-    let own = deadline < cx.call.deadline;
-    let ended = timeout_at(deadline, run(narrow)).await;
+    let own = narrow.call.deadline < cx.call.deadline;
+    let ended = narrow.in_time(run(narrow.clone())).await;
     let (applied, detail) = match ended {
         // What is inside keeps to the same deadline, and knows whether its request was sent.
-        Ok(Err(error)) if own && error.kind() == Kind::Timeout && Instant::now() >= deadline => {
+        Some(Err(error)) if own && error.kind() == Kind::Timeout && Instant::now() >= narrow.deadline() => {
             (error.was_applied(), Some(error.to_string()))
         }
-        Ok(result) => return result,
+        Some(result) => return result,
         // What was done before the end leaves the whole half-done: nobody should call that "not applied".
-        Err(_) if effects.applied() == Applied::No => (Applied::No, None),
-        Err(_) => (Applied::Unknown, None),
+        None if effects.applied() == Applied::No => (Applied::No, None),
+        None => (Applied::Unknown, None),
     };
     let message = match own {
         true => format!("{what} was not done within {}, its `timeout`", duration::format(limit)),

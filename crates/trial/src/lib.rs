@@ -7,6 +7,7 @@
 pub mod compare;
 pub mod stage;
 
+mod audience;
 pub mod run;
 
 pub mod live;

@@ -21,7 +21,7 @@ use renkei_core::{
 };
 use tokio::sync::OnceCell;
 
-use crate::{run::Rehearse, stage::Stage};
+use crate::{audience::Audience, run::Rehearse, stage::Stage};
 
 /// What a recording may do and hold.
 #[derive(Clone, Debug)]
@@ -86,6 +86,7 @@ pub async fn take(
     // A run of its own, or a system that honours keys would take it for one that was there before.
     let start = RunStart { now: test.start.now.clone(), ..RunStart::new() };
     cx.start = Some(start.clone());
+    cx.asking = Audience::new(&test.answers).asking();
     let result = house.call(mixed, &test.tool, cx, test.arguments.clone()).await?;
     tape.finished()?;
     let mut calls: IndexMap<Arc<str>, Vec<Taken>> = IndexMap::new();

@@ -17,6 +17,7 @@ use renkei_core::{
 };
 
 use crate::{
+    audience::Audience,
     compare::{Difference, Extent, differences, shown},
     live::Take,
     settle::{Hand, Settled, settle},
@@ -164,7 +165,13 @@ async fn run(
         return vec![Problem::new(message).note("`renkei test --record` asks the live system".to_owned())];
     }
     match rehearse(test, systems, house).await {
-        Ok((stage, result)) => judge(test, &stage, &result),
+        Ok((stage, result, audience)) => {
+            let asked = audience.problems().into_iter().map(|(message, note)| match note {
+                Some(note) => Problem::new(message).note(note),
+                None => Problem::new(message),
+            });
+            asked.chain(judge(test, &stage, &result)).collect()
+        }
         Err(why) => vec![Problem::new(why)],
     }
 }
@@ -174,14 +181,16 @@ pub(crate) async fn rehearse(
     test: &TestPlan,
     systems: &IndexMap<Arc<str>, SystemPlan>,
     house: &dyn Rehearse,
-) -> Result<(Stage, ToolResult), String> {
+) -> Result<(Stage, ToolResult, Arc<Audience>), String> {
     let (stage, mocked) = Stage::new(systems, &test.mocks);
     // The engine shortens it to the tool's own.
     let deadline = tokio::time::Instant::now() + Duration::from_secs(24 * 3600);
     let mut cx = CallContext::new(deadline, test.caller.clone());
     cx.start = Some(test.start.clone());
+    let audience = Audience::new(&test.answers);
+    cx.asking = audience.asking();
     let result = house.call(mocked, &test.tool, cx, test.arguments.clone()).await?;
-    Ok((stage, result))
+    Ok((stage, result, audience))
 }
 
 /// What came of a call, in the words of `expect:`.

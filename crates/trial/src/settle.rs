@@ -211,7 +211,7 @@ async fn play(
         for (name, own) in drafts.iter() {
             test.mocks.insert(name.clone(), own.iter().map(|draft| draft.mock(level, &test)).collect());
         }
-        let (stage, result) = run::rehearse(&test, hand.systems, house).await?;
+        let (stage, result, _) = run::rehearse(&test, hand.systems, house).await?;
         let mut problem = None;
         let mut relaxed = false;
         for (name, script) in stage.scripts() {

@@ -7,7 +7,7 @@ use renkei_core::{
 };
 use renkei_derive::FromNode;
 
-use super::{check_reads, mapping};
+use super::{check_reads, check_silent, mapping};
 use crate::{
     action::World,
     tool::{absent_or, input, names, with_results},
@@ -63,6 +63,7 @@ pub(super) fn read(
     let scope = names(Some(&nothing));
     let action = holder.action(&members, &mut world.context(scope.clone(), d));
     check_reads(action.as_deref(), "the list", entry, d);
+    check_silent(action.as_deref(), "the list", entry.key_span, d);
     let scope = with_results(&scope, action.as_deref(), true);
     let items = generic.get("items").map(|node| Tree::read(node, &scope, d));
     let scope = scope.with(["item", "index"]);

@@ -6,8 +6,7 @@ use super::{ActionContext, ActionNode, MAX_NESTING, Pattern, PatternKind};
 use crate::{Definitions, Diagnostic, Diagnostics, Entry, Node, NodeKind, Span, diagnostic::suggest};
 
 /// Words of actions of later versions.
-pub const LATER: [&str; 12] = [
-    "ask",
+pub const LATER: [&str; 11] = [
     "cache",
     "choose",
     "enqueue",

@@ -1,9 +1,11 @@
 //! Names that become `$names` in templates.
 
 /// `$names` that mean something already, or would not be found.
-pub const RESERVED: [&str; 13] = [
+pub const RESERVED: [&str; 15] = [
     "__loc__",
     "__prog_args",
+    "answer",
+    "answer_meta",
     "caller",
     "env",
     "errors",

@@ -12,14 +12,17 @@ use renkei_core::{
 };
 use rmcp::{
     ErrorData, RoleServer,
-    model::{CallToolRequestParams, CallToolResult, ErrorCode, ProgressNotificationParam, ProgressToken},
+    model::{CallToolRequestParams, CallToolResponse, ErrorCode, ProgressNotificationParam, ProgressToken},
     service::{Peer, RequestContext},
 };
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span, debug_span, field};
 
 use super::{
-    Server, logging,
+    Server,
+    ask::{self, Again, Withdrawn},
+    handler::is_modern,
+    logging,
     message::Arguments,
     progress::{Queue, Report},
     publish,
@@ -32,14 +35,23 @@ impl Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
         level: Option<Level>,
-    ) -> Result<CallToolResult, ErrorData> {
+    ) -> Result<CallToolResponse, ErrorData> {
         let (span, trace) = begin("tools/call", &request.name, &context, self.passes_baggage);
+        let again = Again { state: request.request_state, responses: request.input_responses };
+        let (asking, withdrawn) = self.asking(again, &context)?;
         let cx = CallContext {
             trace,
+            asking,
             ..CallContext::new(Instant::now() + self.tools.timeout(&request.name), principal(&context))
         };
-        let result = self.run_told(&request.name, cx, &context, level).instrument(span.clone()).await;
-        if result.as_ref().map_or(true, |result| result.is_error == Some(true)) {
+        let run = self.run_told(&request.name, cx, &context, level);
+        let result = taking_back(withdrawn, &context.peer, run).instrument(span.clone()).await;
+        let failed = match &result {
+            Ok(CallToolResponse::Complete(result)) => result.is_error == Some(true),
+            Ok(_) => false,
+            Err(_) => true,
+        };
+        if failed {
             span.record("otel.status_code", "error");
         }
         result
@@ -52,7 +64,7 @@ impl Server {
         cx: CallContext,
         context: &RequestContext<RoleServer>,
         level: Option<Level>,
-    ) -> Result<CallToolResult, ErrorData> {
+    ) -> Result<CallToolResponse, ErrorData> {
         if !self.published.contains_key(name) {
             let error = Error::new(Kind::NotFound, "there is no such tool");
             audit::refused("tool", name, false, &cx, &error);
@@ -82,7 +94,7 @@ impl Server {
                 () = &mut forward, if forwarding => forwarding = false,
             }
         };
-        let result = outcome.and_then(|result| record.finish(result));
+        let result = outcome.and_then(|result| record.finish(result, is_modern(context)));
         // What the run reported leaves before its result. The notification under way must not be dropped:
         // the result could overtake it.
         if let Some(queue) = &queue {
@@ -94,7 +106,11 @@ impl Server {
                 () = &mut forward => {}
             }
         }
-        result.map(|result| publish::result(result, &self.exact))
+        let result = result?;
+        match result.error.as_ref().and_then(Error::asked) {
+            Some(asked) => ask::required(asked).map(CallToolResponse::InputRequired),
+            None => Ok(CallToolResponse::Complete(publish::result(result, &self.exact))),
+        }
     }
 
     /// Runs a tool for a request that asks for nothing but the result. Dropping the future ends the run.
@@ -106,7 +122,7 @@ impl Server {
         let run = pin!(self.run(record, arguments, None));
         // After the run, as above.
         let _cancel = record.cx.cancel.clone().drop_guard();
-        run.await.and_then(|result| record.finish(result))
+        run.await.and_then(|result| record.finish(result, true))
     }
 
     /// Runs a tool to its end, if there is room for one more. A panic is a result, too.
@@ -179,6 +195,22 @@ async fn forward(queue: &Queue, token: Option<&ProgressToken>, peer: &Peer<RoleS
     }
 }
 
+/// Runs, and tells the client meanwhile, and at the end, which questions nobody waits for any more.
+pub(super) async fn taking_back<T>(
+    withdrawn: Option<Withdrawn>,
+    peer: &Peer<RoleServer>,
+    run: impl Future<Output = T>,
+) -> T {
+    let Some(mut withdrawn) = withdrawn else { return run.await };
+    let output = tokio::select! {
+        biased;
+        output = run => output,
+        never = withdrawn.tell(peer) => match never {},
+    };
+    withdrawn.end(peer).await;
+    output
+}
+
 /// Whom the HTTP crate let in. Over stdio, nobody asked.
 pub(super) fn principal(context: &RequestContext<RoleServer>) -> Arc<Principal> {
     let parts = context.extensions.get::<http::request::Parts>();
@@ -232,8 +264,12 @@ pub(super) struct Record<'a> {
 }
 
 impl Record<'_> {
-    /// The result; or the error of the protocol that the config makes of a failure.
-    fn finish(&self, result: ToolResult) -> Result<ToolResult, ErrorData> {
+    /// The result; or the error of the protocol that the config makes of a failure, or that a client gets who cannot be
+    /// asked.
+    fn finish(&self, result: ToolResult, is_modern: bool) -> Result<ToolResult, ErrorData> {
+        if let Some(lacking) = result.error.as_ref().and_then(|error| ask::lacking(error, is_modern)) {
+            return Err(lacking);
+        }
         let of_protocol = result.error.as_ref().and_then(|error| Some((error, error.protocol_code()?)));
         match of_protocol {
             Some((error, code)) => {

@@ -109,7 +109,10 @@ impl<'m> Plain<'m> {
             "tools/call" if known(&["_meta", "name", "arguments"]) => {
                 let tool = params.get("name")?.as_str()?;
                 let arguments = params.get("arguments");
-                let fits = server.published.contains_key(tool)
+                let info = server.tools.find(tool)?;
+                // Its result may be questions.
+                let fits = !info.asks
+                    && server.published.contains_key(tool)
                     && server.mirrors(tool).is_empty()
                     && is(headers, NAME, tool)
                     && arguments.is_none_or(|arguments| matches!(arguments, Value::Object(_)));

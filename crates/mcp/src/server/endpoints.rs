@@ -26,15 +26,21 @@ impl Endpoints {
         server.group = Some(name.clone());
         server.limits = self.all.limits.clone();
         server.calls = self.all.calls.clone();
+        server.asks = self.all.asks.clone();
         self.groups.insert(name, server);
         self
     }
 
     /// The same under the limit on calls of the endpoints before: calls under way count.
     pub(super) fn following(mut self, old: &Server) -> Self {
-        if self.all.limits.calls == old.limits.calls {
-            for server in self.groups.values_mut().chain([&mut self.all]) {
+        let same_calls = self.all.limits.calls == old.limits.calls;
+        let same_asks = self.all.limits.asks == old.limits.asks;
+        for server in self.groups.values_mut().chain([&mut self.all]) {
+            if same_calls {
                 server.calls = old.calls.clone();
+            }
+            if same_asks {
+                server.asks = old.asks.clone();
             }
         }
         self

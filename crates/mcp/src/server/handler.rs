@@ -117,7 +117,7 @@ impl ServerHandler for Handler {
     ) -> Result<ReadResourceResponse, ErrorData> {
         let server = self.server();
         let resources = offered::<ReadResourceRequestMethod, _>(&server.resources)?;
-        server.read_resource(resources, request, context).await.map(ReadResourceResponse::Complete)
+        server.read_resource(resources, request, context).await
     }
 
     async fn list_prompts(
@@ -137,7 +137,7 @@ impl ServerHandler for Handler {
     ) -> Result<GetPromptResponse, ErrorData> {
         let server = self.server();
         let prompts = offered::<GetPromptRequestMethod, _>(&server.prompts)?;
-        server.get_prompt(prompts, request, context).await.map(GetPromptResponse::Complete)
+        server.get_prompt(prompts, request, context).await
     }
 
     async fn complete(
@@ -160,7 +160,7 @@ impl ServerHandler for Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        self.server().call(request, context, self.asked.level()).await.map(CallToolResponse::Complete)
+        self.server().call(request, context, self.asked.level()).await
     }
 
     async fn initialize(

@@ -165,6 +165,9 @@ impl Front {
             copied = Some(mirror::copy(addressed.server().mirrors(tool), &arguments.0, &parts.headers));
             parts.extensions.insert(arguments);
         }
+        if let Some(responses) = message.responses() {
+            parts.extensions.insert(responses);
+        }
         let request = Request::from_parts(parts, Body::from(message.to_json(copied)));
         let response = self.pass(addressed, request).await;
         // rmcp's answer to a body that it cannot read, as if its type were wrong.

@@ -141,7 +141,7 @@ where
 
     /// The message for rmcp; nothing for one that is dropped.
     fn admit(&mut self, message: Message) -> Result<Option<ClientJsonRpcMessage>, Unreadable> {
-        let call = message.call();
+        let (call, responses) = (message.call(), message.responses());
         let text = message.to_json(call.is_some().then(Value::object));
         let Ok(mut admitted) = serde_json::from_str::<ClientJsonRpcMessage>(&text) else {
             return match message.is_notification() {
@@ -150,8 +150,14 @@ where
                 false => Err(message.misfit()),
             };
         };
-        if let (ClientJsonRpcMessage::Request(request), Some((_, arguments))) = (&mut admitted, call) {
-            request.request.extensions_mut().insert(arguments);
+        if let ClientJsonRpcMessage::Request(request) = &mut admitted {
+            let beside = request.request.extensions_mut();
+            if let Some((_, arguments)) = call {
+                beside.insert(arguments);
+            }
+            if let Some(responses) = responses {
+                beside.insert(responses);
+            }
         }
         match &admitted {
             ClientJsonRpcMessage::Request(request) => {

@@ -16,6 +16,10 @@ const BATCH_MESSAGES: usize = 100;
 #[derive(Clone, Debug)]
 pub(super) struct Arguments(pub(super) Value);
 
+/// The answers of a request to questions of one before, as they were written. Travel beside the message, too.
+#[derive(Clone, Debug)]
+pub(super) struct Responses(pub(super) Value);
+
 /// What one body, or one line, holds.
 #[derive(Debug)]
 pub(super) enum Incoming {
@@ -140,6 +144,12 @@ impl Message {
         let params = self.0.get("params")?;
         let arguments = params.get("arguments").filter(|value| matches!(value, Value::Object(_)))?;
         Some((params.get("name")?.as_str()?, Arguments(arguments.clone())))
+    }
+
+    /// The answers that a request brings.
+    pub(super) fn responses(&self) -> Option<Responses> {
+        let responses = self.0.get("params")?.get("inputResponses")?;
+        matches!(responses, Value::Object(_)).then(|| Responses(responses.clone()))
     }
 
     /// The message for rmcp, as JSON. `arguments` take the place of a call's own, which it shall not see.

@@ -1,5 +1,6 @@
 //! The face towards agents: any `Tools` as an MCP server, over HTTP and over stdio, in both eras.
 
+mod ask;
 mod batch;
 mod call;
 mod direct;
@@ -79,6 +80,10 @@ pub struct Limits {
     pub list_ttl: Duration,
     /// The entries of one page of a list.
     pub list_page: usize,
+    /// How long the answers to all questions of one call may take together, in the legacy era.
+    pub ask: Duration,
+    /// Questions that wait for an answer at once, over all clients of the legacy era. One more is refused.
+    pub asks: usize,
 }
 
 impl Default for Limits {
@@ -91,6 +96,8 @@ impl Default for Limits {
             subscriptions: 100,
             list_ttl: Duration::from_secs(60),
             list_page: 1000,
+            ask: Duration::from_secs(600),
+            asks: 64,
         }
     }
 }
@@ -111,6 +118,8 @@ pub struct Server {
     limits: Limits,
     /// All endpoints have one.
     calls: Arc<Semaphore>,
+    /// The same.
+    asks: Arc<Semaphore>,
     passes_baggage: bool,
 }
 
@@ -131,7 +140,8 @@ impl Server {
         capabilities.logging = Some(JsonObject::default());
         let mut config = ServerConfig::new(capabilities).with_server_info(implementation);
         config.instructions = info.instructions;
-        let calls = Arc::new(Semaphore::new(limits.calls.min(Semaphore::MAX_PERMITS)));
+        let places = |limit: usize| Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+        let (calls, asks) = (places(limits.calls), places(limits.asks));
         Server {
             group: None,
             tools,
@@ -143,6 +153,7 @@ impl Server {
             config,
             limits,
             calls,
+            asks,
             passes_baggage: false,
         }
     }
@@ -166,6 +177,7 @@ impl Server {
             config,
             limits: self.limits.clone(),
             calls: self.calls.clone(),
+            asks: self.asks.clone(),
             passes_baggage: self.passes_baggage,
         }
     }
@@ -191,12 +203,16 @@ impl Server {
         }
     }
 
-    /// The longest that a request may take.
+    /// The longest that a request may take, with the answers that it waits for.
     fn longest_call(&self) -> Duration {
         let tools = self.tools.list().iter().map(|tool| self.tools.timeout(&tool.name));
         let resources = self.resources.iter().map(|resources| resources.timeout());
         let prompts = self.prompts.iter().map(|prompts| prompts.timeout());
-        tools.chain(resources).chain(prompts).max().unwrap_or_default()
+        let longest = tools.chain(resources).chain(prompts).max().unwrap_or_default();
+        let asks = self.tools.list().iter().any(|tool| tool.asks)
+            || self.resources.as_ref().is_some_and(|resources| resources.asks())
+            || self.prompts.as_ref().is_some_and(|prompts| prompts.asks());
+        if asks { longest + self.limits.ask } else { longest }
     }
 
     /// The same with resources.

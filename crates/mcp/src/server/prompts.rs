@@ -10,13 +10,14 @@ use renkei_core::{
 use rmcp::{
     ErrorData, RoleServer,
     model::{
-        CompleteRequestParams, CompleteResult, CompletionInfo, GetPromptRequestParams, GetPromptResult,
-        ListPromptsResult, PaginatedRequestParams, Prompt, PromptArgument, PromptMessage, Reference,
+        CompleteRequestParams, CompleteResult, CompletionInfo, GetPromptRequestParams, GetPromptResponse,
+        GetPromptResult, ListPromptsResult, PaginatedRequestParams, Prompt, PromptArgument, PromptMessage,
+        Reference,
     },
     service::RequestContext,
 };
 
-use super::{Server, handler::Caching, page::page, publish, resources::role};
+use super::{Server, ask::Again, handler::Caching, page::page, publish, request::Answered, resources::role};
 
 impl Server {
     pub(super) fn list_prompts(
@@ -40,18 +41,23 @@ impl Server {
         prompts: &Arc<dyn Prompts>,
         request: GetPromptRequestParams,
         context: RequestContext<RoleServer>,
-    ) -> Result<GetPromptResult, ErrorData> {
+    ) -> Result<GetPromptResponse, ErrorData> {
         let name = &*request.name;
         let arguments = Value::from(serde_json::Value::Object(request.arguments.unwrap_or_default()));
         let run = |cx| async { prompts.get(cx, name, arguments).await };
-        let messages = self.answer("prompts/get", name, prompts.timeout(), &context, run).await?;
+        let again = Again { state: request.request_state, responses: request.input_responses };
+        let what = ("prompts/get", name, prompts.timeout());
+        let messages = match self.answer_or_ask(what, again, &context, run).await? {
+            Answered::Done(messages) => messages,
+            Answered::Asked(asked) => return Ok(asked.into()),
+        };
         let mut result = GetPromptResult::new(messages.into_iter().map(message).collect());
         result.description = prompts
             .list()
             .iter()
             .find(|prompt| &*prompt.name == name)
             .and_then(|prompt| prompt.description.clone());
-        Ok(result)
+        Ok(result.into())
     }
 
     pub(super) async fn completion(

@@ -4,19 +4,20 @@
 use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt as _;
-use renkei_core::{CallContext, Error, Kind, Result, Retry, audit};
-use rmcp::{ErrorData, RoleServer, service::RequestContext};
+use renkei_core::{CallContext, Error, Kind, Result, Retry, ask::Asking, audit};
+use rmcp::{ErrorData, RoleServer, model::InputRequiredResult, service::RequestContext};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::{
     Server,
-    call::{begin, milliseconds, principal},
+    ask::{self, Again},
+    call::{begin, milliseconds, principal, taking_back},
+    handler::is_modern,
 };
 
 impl Server {
-    /// Runs `run` for one request, such as `resources/read` of `name`. Dropping the future ends it, and so does
-    /// the request's token.
+    /// Runs `run` for one request of which nobody is asked anything, such as `resources/list`.
     pub(super) async fn answer<T, F>(
         &self,
         method: &'static str,
@@ -28,9 +29,47 @@ impl Server {
     where
         F: Future<Output = Result<T>>,
     {
+        self.carry_out((method, name, timeout), Asking::Nobody, context, run)
+            .await
+            .map_err(|error| failure(&error))
+    }
+
+    /// Runs `run` for one request that may need answers: a modern client gets questions instead of the result.
+    pub(super) async fn answer_or_ask<T, F>(
+        &self,
+        what: (&'static str, &str, Duration),
+        again: Again,
+        context: &RequestContext<RoleServer>,
+        run: impl FnOnce(CallContext) -> F,
+    ) -> Result<Answered<T>, ErrorData>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let (asking, withdrawn) = self.asking(again, context)?;
+        let run = self.carry_out(what, asking, context, run);
+        match taking_back(withdrawn, &context.peer, run).await {
+            Ok(done) => Ok(Answered::Done(done)),
+            Err(error) => match error.asked() {
+                Some(asked) => ask::required(asked).map(Answered::Asked),
+                None => Err(ask::lacking(&error, is_modern(context)).unwrap_or_else(|| failure(&error))),
+            },
+        }
+    }
+
+    /// Dropping the future ends it, and so does the request's token.
+    async fn carry_out<T, F>(
+        &self,
+        (method, name, timeout): (&'static str, &str, Duration),
+        asking: Asking,
+        context: &RequestContext<RoleServer>,
+        run: impl FnOnce(CallContext) -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
         let started = Instant::now();
         let (span, trace) = begin(method, name, context, self.passes_baggage);
-        let cx = CallContext { trace, ..CallContext::new(started + timeout, principal(context)) };
+        let cx = CallContext { trace, asking, ..CallContext::new(started + timeout, principal(context)) };
         let result = match self.calls.try_acquire() {
             Ok(_permit) => {
                 // Made inside the guarded future, so that a panic before its first await counts.
@@ -59,7 +98,7 @@ impl Server {
                 Err(error)
             }
         };
-        let error = result.as_ref().err();
+        let error = result.as_ref().err().filter(|error| !error.is_suspended());
         if error.is_some() {
             span.record("otel.status_code", "error");
         }
@@ -75,8 +114,14 @@ impl Server {
             detail = error.and_then(Error::detail_text),
             "request"
         );
-        result.map_err(|error| failure(&error))
+        result
     }
+}
+
+/// How a request ended that may need answers.
+pub(super) enum Answered<T> {
+    Done(T),
+    Asked(InputRequiredResult),
 }
 
 /// The audit's word for what a method asks for.

@@ -10,17 +10,19 @@ use rmcp::{
     ErrorData, RoleServer,
     model::{
         Annotations, ErrorCode, ListResourceTemplatesResult, ListResourcesResult, MetaObject,
-        PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResult, Resource, ResourceContents,
-        ResourceTemplate,
+        PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult,
+        Resource, ResourceContents, ResourceTemplate,
     },
     service::RequestContext,
 };
 
 use super::{
     Server,
+    ask::Again,
     handler::{Caching, is_modern, scope},
     page::page,
     publish,
+    request::Answered,
 };
 
 /// Where a list says what is missing from it.
@@ -72,19 +74,25 @@ impl Server {
         resources: &Arc<dyn Resources>,
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
-    ) -> Result<ReadResourceResult, ErrorData> {
+    ) -> Result<ReadResourceResponse, ErrorData> {
         let uri = &*request.uri;
         let run = |cx| async { resources.read(cx, uri).await };
-        let read = self.answer("resources/read", uri, resources.timeout(), &context, run).await;
-        let found = read.map_err(|error| not_found(error, uri))?;
+        let again =
+            Again { state: request.request_state.clone(), responses: request.input_responses.clone() };
+        let what = ("resources/read", uri, resources.timeout());
+        let read = self.answer_or_ask(what, again, &context, run).await;
+        let found = match read.map_err(|error| not_found(error, uri))? {
+            Answered::Done(found) => found,
+            Answered::Asked(asked) => return Ok(asked.into()),
+        };
         let (ttl, private) = (found.ttl, found.private);
         let result = ReadResourceResult::new(vec![contents(uri, found)]);
         Ok(if is_modern(&context) {
             let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
             let scope = if private { rmcp::model::CacheScope::Private } else { scope(&context) };
-            result.with_ttl_ms(ttl_ms).with_cache_scope(scope)
+            result.with_ttl_ms(ttl_ms).with_cache_scope(scope).into()
         } else {
-            result
+            result.into()
         })
     }
 }

@@ -103,6 +103,7 @@ fn info(name: &str) -> ToolInfo {
         destructive: false,
         idempotent: true,
         open_world: false,
+        asks: false,
         icons: vec![Icon {
             src: "data:image/png;base64,AA==".into(),
             mime_type: Some("image/png".into()),

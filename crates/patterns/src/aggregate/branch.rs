@@ -41,6 +41,8 @@ impl Branch {
     pub(super) async fn run(&self, cx: RunContext, input: Value) -> Result<Slot> {
         match self.attempt(&cx, &input).await {
             Ok(slot) => Ok(slot),
+            // No failure: it goes on with a later call.
+            Err(error) if error.is_suspended() => Err(error),
             Err(error) => self.without(error, &cx, input),
         }
     }

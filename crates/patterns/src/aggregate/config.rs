@@ -17,6 +17,7 @@ use super::{branch::Branch, graph, run::Aggregate};
 use crate::{
     condition::{Condition, When},
     fan_out::FanOut,
+    order,
 };
 
 const MAX_BRANCHES: usize = 64;
@@ -116,8 +117,27 @@ fn whole(entries: &[Entry], names: &[Arc<str>], cx: &mut ActionContext<'_>) -> O
         return None;
     }
     let branches: Vec<Branch> = branches.into_iter().collect::<Option<_>>()?;
-    let branches = branches.into_iter().zip(needs).map(|(branch, needs)| Branch { needs, ..branch });
-    named.then(|| Aggregate::new(branches.collect()))
+    let branches: Vec<Branch> =
+        branches.into_iter().zip(needs).map(|(branch, needs)| Branch { needs, ..branch }).collect();
+    let asked_first = check_order(&branches, entries, cx.diagnostics);
+    (named && asked_first).then(|| Aggregate::new(branches))
+}
+
+fn check_order(branches: &[Branch], entries: &[Entry], d: &mut Diagnostics) -> bool {
+    let each = branches.iter().zip(entries).filter(|(branch, _)| branch.for_each.is_some());
+    // All are looked at: every problem is to be seen.
+    let wrong = each.filter(|(branch, entry)| !order::check_each(&*branch.action, entry.key_span, d)).count();
+    let parts: Vec<order::Part<'_>> = branches
+        .iter()
+        .zip(entries)
+        .map(|(branch, entry)| order::Part {
+            name: &branch.name,
+            at: entry.key_span,
+            action: &*branch.action,
+            needs: &branch.needs,
+        })
+        .collect();
+    order::check(&parts, d) && wrong == 0
 }
 
 /// Stands for an aggregate that has errors, which were reported. It never gets into a plan.

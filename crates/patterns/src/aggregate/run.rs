@@ -37,6 +37,10 @@ impl Pattern for Aggregate {
         self.branches.iter().flat_map(|branch| [branch.name.clone(), branch.meta_name.clone()]).collect()
     }
 
+    fn asks(&self) -> bool {
+        self.branches.iter().any(|branch| branch.action.asks())
+    }
+
     fn height(&self) -> usize {
         1 + self.branches.iter().map(|branch| branch.action.height()).max().unwrap_or_default()
     }
@@ -45,6 +49,7 @@ impl Pattern for Aggregate {
         let names = self.branches.iter().flat_map(|branch| [&*branch.name, &*branch.meta_name]);
         let mut gathered = Gathered::new(&self.branches, cx.hiding(names));
         let mut under_way = FuturesUnordered::new();
+        let mut suspended = None;
         loop {
             for (at, branch, cx) in gathered.begin() {
                 let input = input.clone();
@@ -52,11 +57,19 @@ impl Pattern for Aggregate {
             }
             let Some((at, ended)) = under_way.next().await else { break };
             if let Err(error) = ended.and_then(|slot| gathered.take(at, slot)) {
+                // The others go on, so that all their questions are put at once.
+                if error.is_suspended() {
+                    suspended = Some(error);
+                    continue;
+                }
                 drop(under_way);
                 return Err(gathered.fail(at, error));
             }
         }
-        Ok(gathered.outcome())
+        match suspended {
+            Some(error) => Err(error),
+            None => Ok(gathered.outcome()),
+        }
     }
 }
 

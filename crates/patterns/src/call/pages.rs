@@ -30,7 +30,7 @@ impl CallAction {
         let system = &self.op.system;
         let stages = Stages::new(cx);
         stages.called(system);
-        let left = cx.call.deadline.saturating_duration_since(Instant::now());
+        let left = cx.deadline().saturating_duration_since(Instant::now());
         let later = cx.within(left.mul_f64(1.0 - KEPT));
         let mut list = List::new(paging, from, room);
         let end = loop {

@@ -1,16 +1,11 @@
 //! The cursors of tools: where a list goes on, sealed.
 //!
-//! A cursor passes through a model, so it may come back changed or made up. It is encrypted and authenticated
-//! (AES-256-GCM): nobody reads or forges where it leads. It holds for one tool, one caller and the same arguments.
+//! A cursor passes through a model, so it may come back changed or made up. It holds for one tool, one caller and the
+//! same arguments.
 
-use std::sync::LazyLock;
-
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use renkei_core::{Cursor, Error, Map, Position, Principal, Result, Secret, Value};
-use ring::{
-    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
-    digest::{SHA256, digest},
-};
+
+use super::seal::{self, DIGEST, Seal};
 
 /// The argument that takes a cursor.
 pub(crate) const ARGUMENT: &str = "cursor";
@@ -18,16 +13,9 @@ pub(crate) const ARGUMENT: &str = "cursor";
 pub(crate) const MEMBER: &str = "next_cursor";
 /// The longest cursor that is given or taken.
 const MAX_LENGTH: usize = 8192;
-/// So many bytes of the digest of the arguments go into a cursor.
-const DIGEST: usize = 16;
-
-/// Where no key is configured: cursors hold as long as this process lives.
-static OF_PROCESS: LazyLock<[u8; 32]> = LazyLock::new(rand::random);
 
 /// Seals and opens cursors.
-pub(super) struct Cursors {
-    key: Option<LessSafeKey>,
-}
+pub(super) struct Cursors(Seal);
 
 /// Whose cursor it is, and for what.
 #[derive(Clone, Copy, Debug)]
@@ -40,23 +28,16 @@ pub(super) struct Owner<'a> {
 
 impl Cursors {
     pub(super) fn new(key: Option<&Secret>) -> Self {
-        let hashed = key.map(|key| digest(&SHA256, key.expose().as_bytes()));
-        let bytes = hashed.as_ref().map_or(&OF_PROCESS[..], |hashed| hashed.as_ref());
-        Cursors { key: UnboundKey::new(&AES_256_GCM, bytes).ok().map(LessSafeKey::new) }
+        Cursors(Seal::new(key, MAX_LENGTH))
     }
 
     /// Nothing if it would be too long.
     pub(super) fn seal(&self, owner: Owner<'_>, position: &Position) -> Option<String> {
-        let mut sealed = owner.digest().to_vec();
+        let mut content = seal::digest_of(owner.arguments).to_vec();
         let page = position.page.as_ref().map_or(Value::Null, |page| page.0.clone());
         let place = Value::from(vec![position.page.is_some().into(), page, position.skip.into()]);
-        sealed.extend_from_slice(place.to_json().as_bytes());
-        let nonce: [u8; NONCE_LEN] = rand::random();
-        let key = self.key.as_ref()?;
-        let unique = Nonce::assume_unique_for_key(nonce);
-        key.seal_in_place_append_tag(unique, Aad::from(owner.about()), &mut sealed).ok()?;
-        let text = URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat());
-        (text.len() <= MAX_LENGTH).then_some(text)
+        content.extend_from_slice(place.to_json().as_bytes());
+        self.0.seal(&owner.about(), content)
     }
 
     /// # Errors
@@ -68,14 +49,9 @@ impl Cursors {
                 owner.tool
             ))
         };
-        let bytes = (text.len() <= MAX_LENGTH).then(|| URL_SAFE_NO_PAD.decode(text).ok()).flatten();
-        let mut bytes = bytes.ok_or_else(refused)?;
-        let (nonce, sealed) = bytes.split_first_chunk_mut::<NONCE_LEN>().ok_or_else(refused)?;
-        let key = self.key.as_ref().ok_or_else(refused)?;
-        let nonce = Nonce::assume_unique_for_key(*nonce);
-        let opened = key.open_in_place(nonce, Aad::from(owner.about()), sealed).map_err(|_| refused())?;
+        let opened = self.0.open(&owner.about(), text).ok_or_else(refused)?;
         let (arguments, place) = opened.split_at_checked(DIGEST).ok_or_else(refused)?;
-        if arguments != owner.digest() {
+        if arguments != seal::digest_of(owner.arguments) {
             return Err(Error::invalid(
                 "`cursor` was given for other arguments: call with the same arguments as before, or leave it out to begin anew",
             ));
@@ -91,49 +67,7 @@ impl Cursors {
 impl Owner<'_> {
     /// What a cursor is bound to beside the arguments.
     fn about(&self) -> Vec<u8> {
-        let caller = self.caller;
-        let issuer = caller.claims.get("iss").cloned().unwrap_or_default();
-        let parts = vec![
-            "cursor 1".into(),
-            self.tool.into(),
-            caller.how.as_str().into(),
-            caller.name.clone().into(),
-            issuer,
-        ];
-        Value::from(parts).to_json().into_bytes()
-    }
-
-    fn digest(&self) -> [u8; DIGEST] {
-        let mut text = String::new();
-        canonical(self.arguments, &mut text);
-        let mut out = [0; DIGEST];
-        out.copy_from_slice(&digest(&SHA256, text.as_bytes()).as_ref()[..DIGEST]);
-        out
-    }
-}
-
-/// JSON in which the order of members does not matter.
-fn canonical(value: &Value, out: &mut String) {
-    match value {
-        Value::Object(map) => {
-            let mut members: Vec<_> = map.iter().collect();
-            members.sort_by_key(|(name, _)| *name);
-            out.push('{');
-            for (name, value) in members {
-                *out += &Value::from(name.clone()).to_json();
-                canonical(value, out);
-            }
-            out.push('}');
-        }
-        Value::Array(items) => {
-            out.push('[');
-            for item in items.iter() {
-                canonical(item, out);
-                out.push(',');
-            }
-            out.push(']');
-        }
-        scalar => *out += &scalar.to_json(),
+        seal::about("cursor 1", self.tool, self.caller)
     }
 }
 

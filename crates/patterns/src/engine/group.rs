@@ -119,6 +119,10 @@ impl Resources for Group {
     fn timeout(&self) -> Duration {
         Resources::timeout(&*self.engine)
     }
+
+    fn asks(&self) -> bool {
+        self.shelf.asks()
+    }
 }
 
 #[async_trait]
@@ -139,6 +143,10 @@ impl Prompts for Group {
 
     fn timeout(&self) -> Duration {
         Prompts::timeout(&*self.engine)
+    }
+
+    fn asks(&self) -> bool {
+        Prompts::asks(&*self.engine)
     }
 }
 

@@ -37,7 +37,12 @@ impl Input {
             Value::Null => Value::object(),
             other => other,
         };
-        let filled = fill(&self.schema, &self.schema, filled, DEPTH);
+        self.fit(filled).map_err(|problems| Error::invalid(self.explain(tool, problems)))
+    }
+
+    /// The value with defaults, or all that is wrong with it.
+    pub(crate) fn fit(&self, value: Value) -> Result<Value, Vec<String>> {
+        let filled = fill(&self.schema, &self.schema, value, DEPTH);
         let copy = serde_json::Value::from(&filled);
         let errors: Vec<_> = self.validator.iter_errors(&copy).collect();
         if errors.is_empty() {
@@ -46,7 +51,7 @@ impl Input {
         if let Some(without) = self.without_nulls(&filled, &errors) {
             return Ok(without);
         }
-        Err(Error::invalid(self.explain(tool, &errors)))
+        Err(errors.iter().flat_map(|error| self.problems(error)).collect())
     }
 
     /// The arguments without the nulls that are wrong, if that is all that is wrong.
@@ -63,9 +68,9 @@ impl Input {
         self.validator.is_valid(&serde_json::Value::from(&without)).then_some(without)
     }
 
-    fn explain(&self, tool: &str, errors: &[ValidationError<'_>]) -> String {
+    fn explain(&self, tool: &str, problems: Vec<String>) -> String {
         let mut text = format!("the arguments of `{tool}` do not fit:");
-        let mut problems = errors.iter().flat_map(|error| self.problems(error));
+        let mut problems = problems.into_iter();
         for problem in problems.by_ref().take(LISTED) {
             text += "\n- ";
             text += &problem;

@@ -8,13 +8,14 @@ use renkei_core::{
     Applied, CallContext, Effect, Error, Kind, Outcome, Pattern, Position, Result, Retry, RunContext, Value,
     audit, run::ProgressSink,
 };
-use tokio::{
-    sync::SemaphorePermit,
-    time::{Instant, timeout_at},
-};
+use tokio::{sync::SemaphorePermit, time::Instant};
 use tracing::{Instrument, debug, error, info_span, warn};
 
-use super::{Engine, systems::RunSystems};
+use super::{
+    Engine,
+    rounds::{self, Subject},
+    systems::RunSystems,
+};
 
 /// One run from outside.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +55,7 @@ impl Job<'_> {
         let ms = start.elapsed().as_millis() as u64;
         match &result {
             Ok(_) => debug!(ms, "done"),
+            Err(error) if error.is_suspended() => debug!(ms, "waits for answers"),
             Err(error) => log(error, ms),
         }
         record.end(result.as_ref().err());
@@ -93,6 +95,24 @@ impl Engine {
         RunContext::new(cx, Arc::new(systems), progress)
     }
 
+    /// Runs `run` for a call that may be one of several: with the answers that it brought, and, where more are needed,
+    /// to the questions.
+    pub(super) async fn in_rounds<T, F: Future<Output = Result<T>>>(
+        &self,
+        job: &Job<'_>,
+        mut cx: CallContext,
+        arguments: &Value,
+        run: impl FnOnce(CallContext) -> F,
+    ) -> Result<T> {
+        let caller = cx.principal.clone();
+        let subject =
+            Subject { kind: job.kind, name: job.name, caller: &caller, arguments, effect: job.effect };
+        let Some(session) = self.rounds.begin(subject, &mut cx, rounds::now_ms())? else {
+            return run(cx).await;
+        };
+        run(cx).await.map_err(|error| self.rounds.end(subject, &session, error, rounds::now_ms()))
+    }
+
     /// Runs an action until its deadline, or until nobody waits for it any more.
     pub(super) async fn act(
         &self,
@@ -125,7 +145,7 @@ impl Engine {
         // The run goes first: what ends inside by itself knows better what happened.
         tokio::select! {
             biased;
-            outcome = timeout_at(cx.call.deadline, run) => outcome.unwrap_or_else(|_| {
+            outcome = cx.in_time(run) => outcome.unwrap_or_else(|| {
                 let message = "the time for the whole call was used up";
                 Err(Error::new(Kind::Timeout, message).applied(job.unknown()))
             }),

@@ -14,6 +14,7 @@ mod resources;
 mod watch;
 
 mod job;
+mod rounds;
 mod systems;
 
 mod arguments;
@@ -26,6 +27,7 @@ mod cursor;
 mod kept;
 mod output;
 mod refusal;
+mod seal;
 
 #[cfg(test)]
 mod tests;
@@ -33,5 +35,6 @@ mod tests;
 pub use group::Group;
 pub(crate) use input::Input;
 pub use kept::Keep;
+pub use rounds::Limits as AskLimits;
 pub use schema::check as check_schema;
 pub use tools::{Engine, Options, Problem};

@@ -75,6 +75,17 @@ impl Engine {
             .collect();
         let texts = texts.iter().map(|(name, text)| (*name, text.as_str()));
         let input = prompt.input.check(&plan.name, arguments::typed(&plan.input_schema, texts))?;
+        let given = input.clone();
+        self.in_rounds(job, cx, &given, |cx| self.fill_in(plan, job, cx, input)).await
+    }
+
+    async fn fill_in(
+        &self,
+        plan: &PromptPlan,
+        job: &Job<'_>,
+        cx: CallContext,
+        input: Value,
+    ) -> Result<Vec<Message>> {
         let cx = self.context(job, cx, None);
         let scope = match &plan.action {
             Some(action) => {
@@ -117,5 +128,9 @@ impl Prompts for Engine {
     fn timeout(&self) -> Duration {
         let own = self.prompts.values().filter_map(|prompt| prompt.plan.timeout);
         own.chain([self.options.tool_timeout]).max().unwrap_or_default()
+    }
+
+    fn asks(&self) -> bool {
+        self.prompts.values().any(|prompt| prompt.plan.action.as_ref().is_some_and(|action| action.asks()))
     }
 }

@@ -15,8 +15,6 @@ use renkei_core::{
     uri::Values,
 };
 
-use tokio::time::timeout_at;
-
 use super::{Engine, Problem, arguments, input::Input, job::Job, watch::Watcher};
 
 /// In the audit: a result that was too large and is read in parts.
@@ -76,6 +74,11 @@ impl Shelf {
 
     pub(super) fn templates(&self) -> &[ResourceInfo] {
         &self.template_list
+    }
+
+    pub(super) fn asks(&self) -> bool {
+        let mut all = self.fixed.values().chain(self.templates.values());
+        all.any(|resource| resource.plan.action.as_ref().is_some_and(|action| action.asks()))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -148,6 +151,17 @@ impl Engine {
         let plan = &resource.plan;
         let texts = values.iter().map(|(name, text)| (&**name, text.as_str()));
         let input = resource.input.check(&plan.name, arguments::typed(&plan.input_schema, texts))?;
+        let given = input.clone();
+        self.in_rounds(job, cx, &given, |cx| self.body(plan, job, cx, input)).await
+    }
+
+    async fn body(
+        &self,
+        plan: &ResourcePlan,
+        job: &Job<'_>,
+        cx: CallContext,
+        input: Value,
+    ) -> Result<Contents> {
         let cx = self.context(job, cx, None);
         let outcome = match &plan.action {
             Some(action) => Some(self.act(job, &cx, &**action, input.clone()).await?),
@@ -161,8 +175,7 @@ impl Engine {
         let limit = self.options.content_bytes;
         let body = body::read(&plan.body, payload, &scope, &self.options.base_dir, limit);
         // A file may be far away, too.
-        let read = timeout_at(cx.call.deadline, body).await;
-        let (body, found) = read.unwrap_or_else(|_| {
+        let (body, found) = cx.in_time(body).await.unwrap_or_else(|| {
             Err(Error::new(Kind::Timeout, "the time for reading the resource was used up"))
         })?;
         let mime_type = plan.mime_type.clone().or(found);
@@ -265,5 +278,9 @@ impl Resources for Engine {
 
     fn timeout(&self) -> Duration {
         self.shelf.longest_timeout().unwrap_or_default().max(self.options.tool_timeout)
+    }
+
+    fn asks(&self) -> bool {
+        self.shelf.asks()
     }
 }

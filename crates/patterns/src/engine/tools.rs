@@ -25,6 +25,7 @@ use super::{
     prompts::Prompt,
     refusal,
     resources::Shelf,
+    rounds::{self, Limits as AskLimits},
     systems::Supervisor,
     watch::Watches,
 };
@@ -52,6 +53,8 @@ pub struct Options {
     pub audited: audit::Arguments,
     /// How many resources are watched for subscribers at the same time.
     pub watched_resources: usize,
+    /// For calls that ask and come again.
+    pub ask: AskLimits,
 }
 
 impl Default for Options {
@@ -67,6 +70,7 @@ impl Default for Options {
             cursor_key: None,
             audited: audit::Arguments::default(),
             watched_resources: 200,
+            ask: AskLimits::default(),
         }
     }
 }
@@ -88,6 +92,7 @@ pub struct Engine {
     list: Vec<Arc<ToolInfo>>,
     pub(super) kept: Kept,
     cursors: Cursors,
+    pub(super) rounds: rounds::Table,
     pub(super) shelf: Shelf,
     pub(super) watches: Watches,
     pub(super) prompts: IndexMap<Arc<str>, Prompt>,
@@ -123,6 +128,7 @@ impl Engine {
             list: tools.values().map(|tool| tool.info.clone()).collect(),
             tools,
             cursors: Cursors::new(options.cursor_key.as_ref()),
+            rounds: rounds::Table::new(options.ask.clone()),
             kept: Kept::new(options.keep.clone(), options.result_bytes, options.content_bytes),
             shelf: Shelf::default(),
             watches: Watches::new(options.watched_resources),
@@ -156,6 +162,7 @@ impl Engine {
     pub fn following(mut self, old: &Engine) -> Self {
         self.supervisor = Arc::new(Supervisor::following(&self.supervisor, &old.supervisor));
         self.kept = self.kept.following(&old.kept);
+        self.rounds = self.rounds.following(&old.rounds);
         if self.options.concurrent_calls == old.options.concurrent_calls {
             self.permits = old.permits.clone();
         }
@@ -202,6 +209,18 @@ impl Engine {
     ) -> Result<ToolResult> {
         let _place = self.place()?;
         let input = tool.input.check(&tool.plan.name, arguments)?;
+        let given = input.clone();
+        self.in_rounds(job, cx, &given, |cx| self.carry_out(tool, job, cx, input, progress)).await
+    }
+
+    async fn carry_out(
+        &self,
+        tool: &Tool,
+        job: &Job<'_>,
+        cx: CallContext,
+        input: Value,
+        progress: Option<Arc<dyn ProgressSink>>,
+    ) -> Result<ToolResult> {
         let cx = self.context(job, cx, progress);
         let (input, outcome, next) = match tool.plan.action.resumes() {
             true => self.page(tool, job, &cx, input).await?,
@@ -380,6 +399,7 @@ fn info(plan: &ToolPlan, input_schema: Value, promise: Option<&Promise>) -> Tool
         destructive: hints.destructive.unwrap_or(!read_only),
         idempotent: hints.idempotent.unwrap_or(read_only || effect != Effect::Write),
         open_world: hints.open_world.unwrap_or(plan.action.open_world()),
+        asks: plan.action.asks(),
         icons: plan.icons.clone(),
     }
 }
@@ -408,6 +428,9 @@ impl Tools for Engine {
         let run = self.run(tool, &job, cx.clone(), arguments.clone(), progress);
         let result = job.guarded(&cx, &arguments, run).await;
         Ok(result.unwrap_or_else(|error| {
+            if error.asked().is_some() {
+                return ToolResult { content: Vec::new(), structured: None, error: Some(error) };
+            }
             let text = refusal::text(name, tool.effect(), &error, &trace);
             ToolResult { content: vec![Content::Text(text)], structured: None, error: Some(error) }
         }))

@@ -24,6 +24,7 @@ impl FanOut {
         let mut gathered = Gathered::new(list.len());
         let mut waiting = contexts.into_iter().enumerate();
         let mut under_way = FuturesUnordered::new();
+        let mut suspended = None;
         loop {
             while under_way.len() < self.concurrency
                 && let Some((at, element)) = waiting.next()
@@ -38,6 +39,11 @@ impl FanOut {
             }
             let Some((at, ended)) = under_way.next().await else { break };
             if let Err(error) = ended.and_then(|outcome| gathered.take(at, outcome)) {
+                // The others go on, so that all their questions are put at once.
+                if error.is_suspended() {
+                    suspended = Some(error);
+                    continue;
+                }
                 drop(under_way);
                 return Err(fail(at, error, &watched, &gathered));
             }
@@ -45,7 +51,10 @@ impl FanOut {
                 parts.done(at);
             }
         }
-        Ok(gathered.outcome())
+        match suspended {
+            Some(error) => Err(error),
+            None => Ok(gathered.outcome()),
+        }
     }
 
     fn elements(&self, cx: &RunContext, input: &Value) -> Result<Arc<Vec<Value>>> {

@@ -9,7 +9,10 @@ use renkei_core::{
 };
 
 use super::run::MapAction;
-use crate::fan_out::{FanOut, FanOutConfig};
+use crate::{
+    fan_out::{FanOut, FanOutConfig},
+    order,
+};
 
 const KEYS: [&str; 4] = ["in", "key", "concurrency", "max"];
 
@@ -39,7 +42,9 @@ impl PatternKind for Kind {
         let members = holder.known(members, cx.patterns, cx.diagnostics);
         let each = FanOut::read(&holder.own(&members), &cx.names, cx.diagnostics);
         let names = FanOut::inner(&cx.names);
-        let action = holder.action(&members, &mut cx.nested(names));
-        Some(Arc::new(MapAction { each: each?, action: action? }))
+        let action_read = holder.action(&members, &mut cx.nested(names));
+        let (each, read) = (each?, action_read?);
+        order::check_each(&*read, action.key, cx.diagnostics).then_some(())?;
+        Some(Arc::new(MapAction { each, action: read }))
     }
 }

@@ -23,6 +23,10 @@ impl Pattern for MapAction {
         self.action.open_world()
     }
 
+    fn asks(&self) -> bool {
+        self.action.asks()
+    }
+
     fn height(&self) -> usize {
         1 + self.action.height()
     }

@@ -26,6 +26,10 @@ impl Pattern for RunAction {
         self.plan.action.open_world()
     }
 
+    fn asks(&self) -> bool {
+        self.plan.action.asks()
+    }
+
     fn height(&self) -> usize {
         1 + self.plan.action.height()
     }

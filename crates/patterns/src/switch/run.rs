@@ -50,6 +50,10 @@ impl Pattern for SwitchAction {
         self.actions().any(|action| action.open_world())
     }
 
+    fn asks(&self) -> bool {
+        self.actions().any(|action| action.asks())
+    }
+
     fn height(&self) -> usize {
         1 + self.actions().map(|action| action.height()).max().unwrap_or_default()
     }
