@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
-import { binary, config, done, group, groupSuite, suite, test, url } from './node_common.mjs';
+import { binary, capabilities, config, done, group, groupSuite, model, suite, test, url, user } from './node_common.mjs';
 
 const eras = [
   ['legacy', 'legacy', '2025-11-25'],
@@ -15,7 +15,9 @@ for (const transport of ['http', 'stdio']) {
   for (const [name, mode, revision] of eras) {
     const label = `node client ${transport} ${name}`;
     const connected = async (path, words) => {
-      const client = new Client({ name: 'renkei-tests', version: '1' }, { versionNegotiation: { mode } });
+      const client = new Client({ name: 'renkei-tests', version: '1' }, { capabilities, versionNegotiation: { mode } });
+      client.setRequestHandler('elicitation/create', user);
+      client.setRequestHandler('sampling/createMessage', model);
       const args = ['serve', config, '--stdio', ...words];
       await client.connect(
         transport === 'http'

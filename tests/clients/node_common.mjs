@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 
 export const { RENKEI_URL: url, RENKEI_BINARY: binary, RENKEI_CONFIG: config, UPSTREAM: upstream } = process.env;
-export const tools = ['get_item', 'list_colours', 'add', 'picture', 'refused', 'broken', 'steps', 'long_list', 'wait'];
+export const tools = ['get_item', 'list_colours', 'add', 'picture', 'refused', 'broken', 'steps', 'long_list', 'wait', 'order'];
 // Of the group `small`, which has an endpoint of its own.
 export const group = 'small';
 export const groupTools = ['get_item', 'add'];
@@ -55,6 +55,20 @@ export function text(result) {
   return result.content.filter((part) => part.type === 'text').map((part) => part.text).join('\n');
 }
 
+// What the tests' user and model answer. The user orders no bombs.
+export const capabilities = { elicitation: { form: {} }, sampling: {} };
+
+export async function user({ params }) {
+  if (params.message.includes('bomb')) return { action: 'decline' };
+  assert.deepEqual(params.requestedSchema.properties.colour.oneOf[1], { const: 'green', title: 'Green' });
+  return { action: 'accept', content: { count: 3, colour: 'green' } };
+}
+
+export async function model({ params }) {
+  const { text } = [params.messages[0].content].flat()[0];
+  return { role: 'assistant', model: 'tests', content: { type: 'text', text: `${text} Oh!` } };
+}
+
 /** The cases of a client that is connected to the group `small`. */
 export async function groupSuite(label, client, call) {
   await test(`${label}: a group lists what is in it, and it works`, async () => {
@@ -95,6 +109,15 @@ export async function suite(label, client, call) {
     assert.equal(result.isError, true);
     assert.match(text(result), /id/);
     assert.match(text(result), /integer/);
+  });
+  await test(`${label}: its user and its model are asked`, async () => {
+    const result = await call({ name: 'order', arguments: { item: 'lamp' } });
+    assert.deepEqual(result.structuredContent, { count: 3, colour: 'green', praise: 'Praise the lamp. Oh!' }, text(result));
+  });
+  await test(`${label}: a no of its user ends the call`, async () => {
+    const result = await call({ name: 'order', arguments: { item: 'bomb' } });
+    assert.equal(result.isError, true);
+    assert.match(text(result), /the user said no/);
   });
   await test(`${label}: an unknown tool is a protocol error`, async () => {
     await assert.rejects(call({ name: 'no_such_tool', arguments: {} }), (error) => {

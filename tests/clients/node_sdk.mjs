@@ -3,12 +3,15 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import { binary, config, done, group, groupSuite, suite, test, url } from './node_common.mjs';
+import { CreateMessageRequestSchema, ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
+import { binary, capabilities, config, done, group, groupSuite, model, suite, test, url, user } from './node_common.mjs';
 
 for (const transport of ['http', 'stdio']) {
   const label = `node sdk ${transport}`;
   const connected = async (path, words) => {
-    const client = new Client({ name: 'renkei-tests', version: '1' });
+    const client = new Client({ name: 'renkei-tests', version: '1' }, { capabilities });
+    client.setRequestHandler(ElicitRequestSchema, user);
+    client.setRequestHandler(CreateMessageRequestSchema, model);
     const args = ['serve', config, '--stdio', ...words];
     await client.connect(
       transport === 'http'

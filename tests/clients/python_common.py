@@ -12,7 +12,7 @@ URL = os.environ["RENKEI_URL"]
 BINARY = os.environ["RENKEI_BINARY"]
 CONFIG = os.environ["RENKEI_CONFIG"]
 
-TOOLS = ["get_item", "list_colours", "add", "picture", "refused", "broken", "steps", "long_list", "wait"]
+TOOLS = ["get_item", "list_colours", "add", "picture", "refused", "broken", "steps", "long_list", "wait", "order"]
 RESOURCES = ["shop://motto", "shop://dot", "shop://colours/red", "shop://colours/sea%20green"]
 # Of the group `small`, which has an endpoint of its own.
 GROUP = "small"

@@ -5,6 +5,7 @@ import os
 import traceback
 
 from fastmcp import Client
+from fastmcp.client.elicitation import ElicitResult
 from fastmcp.client.transports import StdioTransport
 from fastmcp.exceptions import ToolError
 
@@ -22,6 +23,19 @@ def server(transport, group=None):
         return f"{URL}/{group}" if group else URL
     arguments = ["serve", CONFIG, "--stdio"] + (["--group", group] if group else [])
     return StdioTransport(BINARY, arguments, env=dict(os.environ), keep_alive=False)
+
+
+async def user(message, response_type, params, context):
+    """Orders no bombs."""
+    if "bomb" in message:
+        return ElicitResult(action="decline")
+    return {"count": 3, "colour": "green"}
+
+
+async def model(messages, params, context):
+    said = messages[0].content
+    said = said[0] if isinstance(said, list) else said
+    return said.text + " Oh!"
 
 
 async def refusal(client, tool, arguments):
@@ -64,6 +78,13 @@ async def suite(client, label):
         else:
             raise AssertionError("an unknown tool must be refused")
 
+    async def asked():
+        result = await client.call_tool("order", {"item": "lamp"})
+        same(result.structured_content, {"count": 3, "colour": "green", "praise": "Praise the lamp. Oh!"})
+
+    async def declined():
+        holds(await refusal(client, "order", {"item": "bomb"}), "the user said no")
+
     async def progress():
         reports = []
 
@@ -103,6 +124,8 @@ async def suite(client, label):
         "a wrong type is a tool error": invalid,
         "an upstream error is a tool error with status and body": upstream_error,
         "an unknown tool is refused by name": unknown,
+        "its user and its model are asked": asked,
+        "a no of its user ends the call": declined,
         "progress is reported, in order": progress,
         "lists and reads resources": resources,
         "fills in and completes prompts": prompts,
@@ -133,7 +156,7 @@ async def main():
         for mode in ERAS:
             label = f"{transport} {mode}"
             try:
-                async with Client(server(transport), mode=mode) as client:
+                async with Client(server(transport), mode=mode, elicitation_handler=user, sampling_handler=model) as client:
                     await suite(client, label)
                 async with Client(server(transport, GROUP), mode=mode) as client:
                     await group_suite(client, label)

@@ -6,7 +6,7 @@ import os
 import traceback
 
 from mcp import Client, MCPError, StdioServerParameters
-from mcp.types import PromptReference, ResourceTemplateReference
+from mcp.types import CreateMessageResult, ElicitResult, PromptReference, ResourceTemplateReference, TextContent
 
 from python_common import (
     BINARY, CONFIG, GROUP, GROUP_RESOURCES, GROUP_TOOLS, LAMP, READ, RESOURCES, TEMPLATES, TOOLS, URL, case, done, fail, hanging, holds, same,
@@ -24,6 +24,20 @@ def server(transport, group=None):
 
 def text(result):
     return "\n".join(part.text for part in result.content if part.type == "text")
+
+
+async def user(context, params):
+    """Orders no bombs."""
+    if "bomb" in params.message:
+        return ElicitResult(action="decline")
+    same(params.requested_schema["properties"]["colour"]["oneOf"][1], {"const": "green", "title": "Green"})
+    return ElicitResult(action="accept", content={"count": 3, "colour": "green"})
+
+
+async def model(context, params):
+    said = params.messages[0].content
+    said = said[0] if isinstance(said, list) else said
+    return CreateMessageResult(role="assistant", model="tests", content=TextContent(type="text", text=said.text + " Oh!"))
 
 
 async def suite(client, label):
@@ -97,6 +111,15 @@ async def suite(client, label):
         result = await client.call_tool("refused")
         same(result.is_error, True)
         holds(text(result), "closed on sundays")
+
+    async def asked():
+        result = await client.call_tool("order", {"item": "lamp"})
+        same(result.structured_content, {"count": 3, "colour": "green", "praise": "Praise the lamp. Oh!"})
+
+    async def declined():
+        result = await client.call_tool("order", {"item": "bomb"})
+        same(result.is_error, True)
+        holds(text(result), "the user said no")
 
     async def progress():
         reports = []
@@ -201,6 +224,8 @@ async def suite(client, label):
         "an upstream error is a tool error with status and body": upstream_error,
         "an upstream 404 is a tool error with its body": upstream_not_found,
         "a business no is a tool error with its words": refused,
+        "its user and its model are asked": asked,
+        "a no of its user ends the call": declined,
         "progress is reported, in order": progress,
         "lists resources and templates": resources,
         "reads texts, bytes and data": reads,
@@ -245,7 +270,7 @@ async def main():
         for mode in ERAS:
             label = f"{transport} {mode}"
             try:
-                async with Client(server(transport), mode=mode) as client:
+                async with Client(server(transport), mode=mode, elicitation_callback=user, sampling_callback=model) as client:
                     await suite(client, label)
                 async with Client(server(transport, GROUP), mode=mode) as client:
                     await group_suite(client, label)
