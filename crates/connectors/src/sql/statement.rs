@@ -1,64 +1,35 @@
-//! One statement: its text with gaps, and what goes into them.
+//! One statement, checked once: its text with gaps, and which template belongs into each.
 
-use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
+mod render;
+mod text;
+mod verb;
+
+use std::{collections::BTreeSet, sync::Arc};
 
 use renkei_core::{
-    Diagnostic, Diagnostics, Effect, Error, Node, Result, Span, Template, Tree, Value,
+    Diagnostic, Diagnostics, Node, Span, Template, Tree,
     connector::add_slot,
     template::{Names, Piece, split},
 };
 
 use super::{
     choose::Choice,
-    dialect::{Dialect, Lists, Parameters},
+    dialect::{Dialect, Lists},
     explain,
     lex::{Token, Unit, What, lex},
     place::{Place, judge},
     visible::Seen,
 };
 
-/// The most elements that a list in a statement may have.
-pub const MAX_LIST: usize = 1_000;
-/// The most characters of a statement that a label shows.
-const MAX_LABEL: usize = 80;
-
-/// What a statement does, by its main keyword.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verb {
-    Select,
-    Values,
-    Explain,
-    Insert,
-    Replace,
-    Update,
-    Delete,
-    /// Any other, in lower case.
-    Other(String),
-}
-
-impl Verb {
-    /// Whether it reads; nothing for statements that are neither reading nor changing rows.
-    pub fn effect(&self) -> Option<Effect> {
-        match self {
-            Verb::Select | Verb::Values | Verb::Explain => Some(Effect::Read),
-            Verb::Insert | Verb::Replace | Verb::Update | Verb::Delete => Some(Effect::Write),
-            Verb::Other(_) => None,
-        }
-    }
-
-    fn from_word(word: &str) -> Self {
-        match word {
-            "select" => Verb::Select,
-            "values" => Verb::Values,
-            "explain" => Verb::Explain,
-            "insert" => Verb::Insert,
-            "replace" => Verb::Replace,
-            "update" => Verb::Update,
-            "delete" => Verb::Delete,
-            other => Verb::Other(other.into()),
-        }
-    }
-}
+pub(super) use self::text::plain_text;
+pub use self::{
+    render::{MAX_LIST, Rendered},
+    verb::Verb,
+};
+use self::{
+    text::{for_each_piece, label, rewrites},
+    verb::verb,
+};
 
 /// The slots of one operation: a template that is written twice is one.
 #[derive(Debug, Default)]
@@ -113,14 +84,6 @@ struct Scalar {
     slot: usize,
     /// The list of `= any(…)`, as one parameter.
     list: bool,
-}
-
-/// A statement ready to run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rendered {
-    pub text: String,
-    /// In the order of the parameters; absent is null. Scalars, unless the dialect takes structures.
-    pub values: Vec<Value>,
 }
 
 /// A template of the statement's text.
@@ -222,95 +185,6 @@ impl Statement {
     pub fn template_of(&self, parameter: usize) -> Option<&str> {
         Some(&self.scalars.get(parameter.checked_sub(1)?)?.source)
     }
-
-    /// Puts the values of one call into the gaps.
-    pub fn render(&self, params: &[Option<Value>]) -> Result<Rendered> {
-        let mut text = String::new();
-        let mut values = Vec::new();
-        if let Parameters::Numbered(_) = self.dialect.parameters {
-            for scalar in &self.scalars {
-                values.push(scalar.value(params, self.dialect)?);
-            }
-        }
-        for segment in &self.segments {
-            match segment {
-                Segment::Text(part) => text.push_str(part),
-                Segment::Scalar(index) => match self.dialect.parameters {
-                    Parameters::Numbered(mark) => push(&mut text, mark, index + 1),
-                    Parameters::InOrder(mark) => {
-                        text.push_str(mark);
-                        values.push(self.scalars[*index].value(params, self.dialect)?);
-                    }
-                },
-                Segment::List { source, slot, negated } => {
-                    let items = list(source, param(params, *slot), self.dialect)?;
-                    if items.is_empty() {
-                        text.push_str(if *negated { self.dialect.no_rows } else { "null" });
-                    }
-                    for (at, item) in items.into_iter().enumerate() {
-                        if at > 0 {
-                            text.push_str(", ");
-                        }
-                        values.push(item);
-                        match self.dialect.parameters {
-                            Parameters::Numbered(mark) => push(&mut text, mark, values.len()),
-                            Parameters::InOrder(mark) => text.push_str(mark),
-                        }
-                    }
-                }
-                // With spaces, so that it never grows together with what stands beside it.
-                Segment::Choice(index) => {
-                    let _ = write!(text, " {} ", self.choices[*index].pick(params)?);
-                }
-            }
-        }
-        Ok(Rendered { text, values })
-    }
-}
-
-fn push(text: &mut String, mark: &str, number: usize) {
-    let _ = write!(text, "{mark}{number}");
-}
-
-fn param(params: &[Option<Value>], slot: usize) -> &Value {
-    params.get(slot).and_then(Option::as_ref).unwrap_or(&Value::Null)
-}
-
-impl Scalar {
-    fn value(&self, params: &[Option<Value>], dialect: &Dialect) -> Result<Value> {
-        let value = param(params, self.slot);
-        match self.list {
-            true => list(&self.source, value, dialect).map(Value::from),
-            false => scalar(&self.source, value, dialect),
-        }
-    }
-}
-
-fn scalar(source: &str, value: &Value, dialect: &Dialect) -> Result<Value> {
-    match value {
-        Value::Array(_) | Value::Object(_) if dialect.structures => Ok(value.clone()),
-        Value::Array(_) => Err(Error::invalid(format!(
-            "bind `${{{source}}}`: it is an array, and SQL takes single values; \
-             write `in (${{{source}}})` for a list, or `tojson` for its text"
-        ))),
-        Value::Object(_) => Err(Error::invalid(format!(
-            "bind `${{{source}}}`: it is an object, and SQL takes single values; \
-             write `${{{source} | tojson}}` for its text"
-        ))),
-        scalar => Ok(scalar.clone()),
-    }
-}
-
-fn list(source: &str, value: &Value, dialect: &Dialect) -> Result<Vec<Value>> {
-    match value {
-        Value::Array(items) if items.len() > MAX_LIST => Err(Error::invalid(format!(
-            "bind `${{{source}}}`: it has {} elements, and a list in SQL takes at most {MAX_LIST}; pass fewer",
-            items.len()
-        ))),
-        Value::Array(items) => items.iter().map(|item| scalar(source, item, dialect)).collect(),
-        Value::Null => Ok(Vec::new()),
-        single => Ok(vec![scalar(source, single, dialect)?]),
-    }
 }
 
 /// The text as units, the offset of each in the node's text, and its templates, compiled.
@@ -371,107 +245,6 @@ fn fill(
     match Template::expression(node, source, at, names, d) {
         Some(template) => Fill::Slot(slots.add(&trimmed.into(), template.into())),
         None => Fill::Broken,
-    }
-}
-
-/// The main keyword: of a `with`, what follows the last of its parenthesised parts.
-fn verb(tokens: &[Token]) -> Verb {
-    let first = tokens.first().and_then(Token::word).unwrap_or("");
-    if first != "with" {
-        return Verb::from_word(first);
-    }
-    let mut depth = 0usize;
-    let mut main = None;
-    let mut changes = None;
-    for pair in tokens.windows(2) {
-        let [token, next] = pair else { continue };
-        if token.is_symbol('(') {
-            depth += 1;
-            // PostgreSQL: `with gone as (delete … returning *) select …` changes rows.
-            if let Some(word @ ("insert" | "update" | "delete" | "merge")) = next.word() {
-                changes = changes.or(Some(Verb::from_word(word)));
-            }
-        } else if token.is_symbol(')') {
-            depth = depth.saturating_sub(1);
-            if depth == 0 && main.is_none() {
-                main = next.word().filter(|word| *word != "as").map(Verb::from_word);
-            }
-        }
-    }
-    match (main, changes) {
-        (Some(Verb::Select | Verb::Values), Some(change)) => change,
-        (Some(main), _) => main,
-        (None, _) => Verb::Other(first.into()),
-    }
-}
-
-fn label(units: &[Unit], tokens: &[Token]) -> String {
-    let mut label = String::new();
-    for_each_piece(units, tokens, &[], |piece| match piece {
-        Ok(text) => label.push_str(&text),
-        Err(_) => label.push_str("{}"),
-    });
-    match label.char_indices().nth(MAX_LABEL) {
-        Some((at, _)) => format!("{}…", &label[..at]),
-        None => label,
-    }
-}
-
-/// A text without templates, without its comments.
-pub(super) fn plain_text(units: &[Unit], tokens: &[Token]) -> String {
-    let mut text = String::new();
-    for_each_piece(units, tokens, &[], |piece| text.push_str(&piece.unwrap_or_default()));
-    text
-}
-
-/// A token, by its index, and what is written in its place.
-type Rewrite = (usize, &'static str);
-
-/// `in (…)` as `= any(…)` for dialects whose lists are one parameter.
-fn rewrites(tokens: &[Token], places: &[Place], dialect: &Dialect) -> Vec<Rewrite> {
-    let mut rewrites = Vec::new();
-    if dialect.lists == Lists::Expanded {
-        return rewrites;
-    }
-    for (at, token) in tokens.iter().enumerate() {
-        let What::Hole(hole) = token.what else { continue };
-        // Judged so because `in` and `(` stand before it, and `not` before these.
-        match places[hole] {
-            Place::List { negated: false } => rewrites.push((at - 2, "= any")),
-            Place::List { negated: true } => rewrites.extend([(at - 3, "<>"), (at - 2, "all")]),
-            Place::Value => {}
-        }
-    }
-    rewrites
-}
-
-/// The text of the tokens, without comments and with single spaces, and its templates.
-fn for_each_piece(
-    units: &[Unit],
-    tokens: &[Token],
-    rewrites: &[Rewrite],
-    mut each: impl FnMut(Result<String, usize>),
-) {
-    let mut last = None;
-    for (at, token) in tokens.iter().enumerate() {
-        if last.is_some_and(|last| last < token.from) {
-            each(Ok(" ".into()));
-        }
-        last = Some(token.to);
-        if let Some((_, text)) = rewrites.iter().find(|(index, _)| *index == at) {
-            each(Ok((*text).into()));
-            continue;
-        }
-        match token.what {
-            What::Hole(hole) => each(Err(hole)),
-            _ => each(Ok(units[token.from..token.to]
-                .iter()
-                .filter_map(|unit| match unit {
-                    Unit::Char(char) => Some(*char),
-                    Unit::Hole(_) => None,
-                })
-                .collect())),
-        }
     }
 }
 
