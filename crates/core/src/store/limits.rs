@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, hash::Hash};
 use super::{Batch, Claim, JobChange};
 use crate::{Error, Result};
 
-/// A record, in bytes: the payload of a job, the data of an event, the value of a cell.
+/// A record, in bytes: the payload of a job, the data of an event, the value of a cell. An encrypted one has 64 less.
 pub const MAX_RECORD_BYTES: usize = 16 * 1024 * 1024;
 /// The headers of a job or the meta of an event, in bytes.
 pub const MAX_HEADER_BYTES: usize = 64 * 1024;
