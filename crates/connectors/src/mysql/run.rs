@@ -20,8 +20,8 @@ use crate::sql::{Budget, Cut, Done, Plan, Rendered, Step, Verb, one, together};
 
 /// What the server gets beyond `statement_timeout` to end a statement by itself: then the connection stays.
 const GRACE: Duration = Duration::from_secs(1);
-/// Rows beyond the limit that are read and thrown away, so that the connection can be kept. Where more are to
-/// come, it is cheaper to open another one.
+/// Rows beyond the limit that are read and thrown away, as far as they have no more bytes than `max_bytes`, so that the
+/// connection can be kept. Where more are to come, it is cheaper to open another one.
 const MAX_DRAINED: usize = 1_000;
 
 const CUT_VALUE: &str =
@@ -215,7 +215,11 @@ impl Session<'_> {
             .iter()
             .enumerate()
             .map(|(at, value)| {
-                bind::bound(value, compared.get(at).copied().unwrap_or(true)).map_err(|what| invalid(&what))
+                bind::bound(value, compared.get(at).copied().unwrap_or(true)).map_err(|what| {
+                    let origin = rendered.origin(at);
+                    let error = self.at(Phase::Prepare).error(origin.kind(), &(what + origin.advice()));
+                    Failure::plain(error)
+                })
             })
             .collect::<Result<_, _>>()?;
         let length: u64 = values.iter().map(bind::length).sum();
@@ -307,11 +311,12 @@ async fn read(
     let max_bytes = at.place.config.max_bytes;
     let mut budget = Budget::new(max_bytes.as_usize());
     let mut rows = Rows { values: Vec::new(), found: 0, cut: None, notices: Vec::new(), left: false };
-    let mut drained = 0;
+    let (mut drained, mut drained_bytes) = (0, 0);
     while let Some(row) = next(at, result).await? {
         rows.found += 1;
         if step.one && rows.found > 1 || rows.cut.is_some() {
             drained += 1;
+            drained_bytes += length(&row);
         } else if rows.values.len() >= step.max_rows {
             rows.cut = Some(Cut::Rows);
         } else {
@@ -325,7 +330,7 @@ async fn read(
                 None => rows.cut = Some(Cut::Bytes),
             }
         }
-        if leave && drained >= MAX_DRAINED {
+        if leave && (drained >= MAX_DRAINED || drained_bytes > max_bytes.as_usize()) {
             rows.left = true;
             break;
         }
@@ -333,6 +338,12 @@ async fn read(
     rows.notices = budget.notices();
     rows.notices.extend(rows.cut.map(|cut| cut.notice(rows.values.len(), max_bytes)));
     Ok(rows)
+}
+
+/// About how many bytes a row has.
+fn length(row: &Row) -> usize {
+    let bytes = |value: &Bound| if let Bound::Bytes(bytes) = value { bytes.len() } else { size_of::<u64>() };
+    (0..row.len()).filter_map(|at| row.as_ref(at)).map(bytes).sum()
 }
 
 async fn next(at: At<'_>, result: &mut QueryResult<'_, '_, BinaryProtocol>) -> Result<Option<Row>, Failure> {

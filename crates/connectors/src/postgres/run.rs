@@ -242,7 +242,9 @@ impl<'a> Runner<'a> {
         let bound = kinds.iter().zip(&rendered.values).enumerate().map(|(at, (kind, value))| {
             bind::bind(kind, value).map_err(|why| {
                 let template = step.statement.template_of(at + 1).unwrap_or_default();
-                self.error(Kind::Invalid, &format!("the value of `${{{template}}}` does not fit: {why}"))
+                let (origin, what) =
+                    (rendered.origin(at), format!("the value of `${{{template}}}` does not fit: {why}"));
+                self.error(origin.kind(), &(what + origin.advice()))
             })
         });
         bound.collect()

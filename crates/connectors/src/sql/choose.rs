@@ -15,6 +15,7 @@ use renkei_derive::FromNode;
 use super::{
     dialect::Dialect,
     lex::{lex, units},
+    origin::Origin,
     statement::plain_text,
 };
 
@@ -35,6 +36,7 @@ pub struct Choice {
     pub name: Arc<str>,
     /// Where `by` is among the operation's slots.
     slot: usize,
+    origin: Origin,
     options: IndexMap<Arc<str>, String>,
     /// The keywords and plain names in all options, in lower case.
     words: BTreeSet<String>,
@@ -83,6 +85,7 @@ impl Choice {
         let tree = Tree::read(&choose.by, names, d)?;
         complete.then(|| Choice {
             name: name.clone(),
+            origin: Origin::of(&tree),
             slot: add_slot(slots, tree),
             options,
             words,
@@ -111,7 +114,8 @@ impl Choice {
 
     fn wrong(&self, found: &str) -> Error {
         let options = list(self.options.keys());
-        Error::invalid(format!("choose `{}`: found {found}; the choices are {options}", self.name))
+        let text = format!("choose `{}`: found {found}; the choices are {options}", self.name);
+        self.origin.error(&text)
     }
 }
 

@@ -17,6 +17,7 @@ use super::{
     dialect::{Dialect, Lists},
     explain,
     lex::{Token, Unit, What, lex},
+    origin::Origin,
     place::{Place, judge},
     visible::Seen,
 };
@@ -72,6 +73,7 @@ enum Segment {
     List {
         source: Arc<str>,
         slot: usize,
+        origin: Origin,
         negated: bool,
     },
     /// Index into the choices.
@@ -82,6 +84,7 @@ enum Segment {
 struct Scalar {
     source: Arc<str>,
     slot: usize,
+    origin: Origin,
     /// The list of `= any(…)`, as one parameter.
     list: bool,
 }
@@ -90,6 +93,7 @@ struct Scalar {
 pub(super) struct Hole {
     pub(super) source: Arc<str>,
     pub(super) span: Span,
+    origin: Origin,
     what: Fill,
 }
 
@@ -211,7 +215,11 @@ fn take_apart(
                 let what = fill(node, &source, at, span, choices, names, slots, d);
                 units.push(Unit::Hole(holes.len()));
                 offsets.push(start);
-                holes.push(Hole { source: source.trim().into(), span, what });
+                let origin = match &what {
+                    Fill::Slot(slot) => Origin::of(&slots.trees[*slot]),
+                    Fill::Choice(_) | Fill::Broken => Origin::default(),
+                };
+                holes.push(Hole { source: source.trim().into(), span, origin, what });
             }
         }
     }
@@ -262,10 +270,10 @@ fn assemble(
     let mut segments = Vec::new();
     let mut scalars: Vec<Scalar> = Vec::new();
     let mut text = String::new();
-    let mut scalar = |source: Arc<str>, slot: usize, list: bool| {
+    let mut scalar = |source: Arc<str>, slot: usize, origin: Origin, list: bool| {
         let known = scalars.iter().position(|scalar| scalar.slot == slot && scalar.list == list);
         Segment::Scalar(known.unwrap_or_else(|| {
-            scalars.push(Scalar { source, slot, list });
+            scalars.push(Scalar { source, slot, origin, list });
             scalars.len() - 1
         }))
     };
@@ -277,14 +285,14 @@ fn assemble(
         if !text.is_empty() {
             segments.push(Segment::Text(std::mem::take(&mut text)));
         }
-        let source = holes[hole].source.clone();
+        let (source, origin) = (holes[hole].source.clone(), holes[hole].origin);
         match (&holes[hole].what, places[hole]) {
             (Fill::Choice(index), _) => segments.push(Segment::Choice(*index)),
             (Fill::Slot(slot), Place::List { negated }) => segments.push(match dialect.lists {
-                Lists::Expanded => Segment::List { source, slot: *slot, negated },
-                Lists::Array => scalar(source, *slot, true),
+                Lists::Expanded => Segment::List { source, slot: *slot, origin, negated },
+                Lists::Array => scalar(source, *slot, origin, true),
             }),
-            (Fill::Slot(slot), Place::Value) => segments.push(scalar(source, *slot, false)),
+            (Fill::Slot(slot), Place::Value) => segments.push(scalar(source, *slot, origin, false)),
             // A statement with a broken template is not assembled.
             (Fill::Broken, _) => {}
         }

@@ -3,6 +3,7 @@
 mod choices;
 mod lexing;
 mod lists;
+mod origins;
 mod properties;
 mod refusals;
 mod values;
@@ -40,7 +41,7 @@ fn read_with(
 ) -> Result<Prepared, Vec<Wrong>> {
     let mut d = Diagnostics::default();
     let mut slots = Slots::default();
-    let names = Names::default();
+    let names = Names { vars: vec!["caller".into(), "other".into()], ..Names::default() };
     let choices: Option<Vec<Choice>> = choose
         .iter()
         .map(|(name, choose)| {
@@ -81,6 +82,6 @@ impl Prepared {
 }
 
 fn rendered(sql: &str, dialect: &'static Dialect, input: &str) -> (String, String) {
-    let Rendered { text, values } = read(sql, dialect).unwrap().render(input).unwrap();
+    let Rendered { text, values, .. } = read(sql, dialect).unwrap().render(input).unwrap();
     (text, Value::from(values).to_json())
 }

@@ -173,7 +173,10 @@ impl Session<'_> {
                 .of(&rendered.text));
         }
         for (at, value) in rendered.values.iter().enumerate() {
-            let bound = bound(value).map_err(|what| self.error(Kind::Invalid, &what))?;
+            let bound = bound(value).map_err(|what| {
+                let origin = rendered.origin(at);
+                self.error(origin.kind(), &(what + origin.advice()))
+            })?;
             statement
                 .raw_bind_parameter(at + 1, bound)
                 .map_err(|why| self.fail(Phase::Run, &why).of(&rendered.text))?;

@@ -1,9 +1,13 @@
 //! What the server's errors become.
 
-use renkei_core::{Applied, ConnectContext, Kind, Retry};
+use std::sync::Arc;
+
+use renkei_core::{
+    Applied, ConnectContext, Diagnostics, Kind, Request, Retry, Scope, Value, template::Names,
+};
 use renkei_testkit::postgres::Server;
 
-use super::{PRODUCTS, Shop, json, read_system};
+use super::{PRODUCTS, Shop, context, json, op, read_system};
 
 #[tokio::test]
 async fn constraints_are_named_without_values() {
@@ -177,4 +181,21 @@ async fn changed_tables_are_noticed() {
         (Kind::Unavailable, Applied::No, Retry::Safe)
     );
     assert_eq!(shop.get("select * from t", "{}").await, r#"[{"a":"1"}]"#);
+}
+
+/// What the caller is cannot be mended by other arguments.
+#[tokio::test]
+async fn a_value_of_the_caller_that_does_not_fit() {
+    let shop = Shop::new(PRODUCTS, "").await;
+    let names = Names { vars: vec!["caller".into()], ..Names::default() };
+    let sql = op("select id from products where id = ${$caller.name}");
+    let op = shop.system.prepare(&sql, &names, &mut Diagnostics::default()).unwrap();
+    let mut scope = Scope::new(Value::object());
+    scope.set("caller", json(r#"{"name": "red"}"#));
+    let params = op.slots.iter().map(|slot| slot.render(&scope).unwrap()).collect::<Vec<_>>().into();
+    let effect = op.effect;
+    let request = Request { op: Arc::new(op), params, effect, key: None, vars: Arc::default(), page: None };
+    let error = shop.call().call(&context(), &request).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Forbidden, "{error}");
+    assert!(error.public().ends_with("comes with the caller, not with the arguments"), "{error}");
 }

@@ -83,7 +83,7 @@ proptest! {
     fn a_template_stays_one_parameter(before in sql(), after in proptest::collection::vec(fragment(), 0..8)) {
         let sql = format!("{}${{.v}}{}", before.replace('$', ""), after.concat());
         let Ok(prepared) = read(&sql, &SQLITE) else { return Ok(()) };
-        let Rendered { text, values } = prepared.render(r#"{"v": "x' or 1; --"}"#).unwrap();
+        let Rendered { text, values, .. } = prepared.render(r#"{"v": "x' or 1; --"}"#).unwrap();
         prop_assert_eq!(values.len(), 1);
         let connection = Connection::open_in_memory().unwrap();
         if let Ok(statement) = connection.prepare(&text) {
@@ -101,7 +101,7 @@ proptest! {
             ("b", other.as_str().into()),
             ("c", vec![Value::from("x"), other.as_str().into()].into()),
         ]);
-        let Rendered { text, values } = prepared.render(&input.to_json()).unwrap();
+        let Rendered { text, values, .. } = prepared.render(&input.to_json()).unwrap();
         prop_assert_eq!(&text, "select ?1, ?2 in (?3, ?4)");
         let texts = values.iter().map(|value| value.as_str().unwrap());
         let back: (String, bool) = connection

@@ -86,7 +86,7 @@ fn binds_a_template() {
 fn the_same_template_is_one_parameter() {
     let prepared = read("select a from t where ${.a} = 1 or ${ .a } = 2 or ${.b} = ${.a}", &SQLITE).unwrap();
     assert_eq!(prepared.slots.len(), 2);
-    let Rendered { text, values } = prepared.render(r#"{"a": 7}"#).unwrap();
+    let Rendered { text, values, .. } = prepared.render(r#"{"a": 7}"#).unwrap();
     assert_eq!(text, "select a from t where ?1 = 1 or ?1 = 2 or ?2 = ?1");
     // Absent is null.
     assert_eq!(values, [Value::from(7i64), Value::Null]);
