@@ -49,10 +49,20 @@ pub(super) struct Place {
     ca: Option<Vec<u8>>,
 }
 
+/// A connection as its server knows it. The number alone is not enough: after a restart, and by another server behind
+/// the same address, it is given anew.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    pub(super) id: u32,
+    /// Address and port of this side, as the server sees them; nothing if it does not tell.
+    pub(super) client: Option<String>,
+}
+
 /// An open connection.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) conn: Conn,
+    pub(super) identity: Identity,
     pub(super) flavour: Flavour,
     /// How many bytes of values the server takes. It hangs up on more.
     pub(super) packet: u64,
@@ -94,23 +104,29 @@ impl Place {
                 true => Flavour::MariaDb,
                 false => Flavour::MySql,
             };
+            let identity = Identity { id: conn.id(), client: client_of(&mut conn).await? };
             conn.query_drop(self.setup(flavour)).await?;
             if self.config.read_only {
                 // Beneath the transactions of each call, which are read only, too.
                 conn.query_drop("set session transaction read only").await?;
             }
-            Ok(Opened { conn, flavour, packet })
+            Ok(Opened { conn, identity, flavour, packet })
         })
         .await
     }
 
-    /// Has the server end connections, and what runs on them. One that has ended already is no error.
-    pub(super) async fn kill(&self, ids: &[u32]) -> Result<()> {
+    /// Has the server end connections, and what runs on them. One that has ended already is no error, and one that is
+    /// not surely the same is left alone: it may be anybody's.
+    pub(super) async fn kill(&self, connections: &[Identity]) -> Result<()> {
         // Enough time for a server that is busy, whatever the calls had left.
         let deadline = Instant::now() + self.patience;
         self.within(deadline, async {
             let mut conn = Conn::new(self.options()).await?;
-            for id in ids {
+            for Identity { id, client } in connections {
+                let Some(client) = client else { continue };
+                if client_by_number(&mut conn, &id.to_string()).await?.as_ref() != Some(client) {
+                    continue;
+                }
                 match conn.query_drop(format!("kill {id}")).await {
                     Ok(()) | Err(mysql_async::Error::Server(_)) => {}
                     Err(why) => return Err(why),
@@ -181,5 +197,18 @@ impl Place {
             "set names utf8mb4, session sql_mode = '{SQL_MODE}', session time_zone = '+00:00', \
              session autocommit = 1, session sql_auto_is_null = 0, session {limit}"
         )
+    }
+}
+
+async fn client_of(conn: &mut Conn) -> mysql_async::Result<Option<String>> {
+    client_by_number(conn, "connection_id()").await
+}
+
+/// Who is on the other side of a connection of the same user. Nothing if the server does not tell.
+async fn client_by_number(conn: &mut Conn, id: &str) -> mysql_async::Result<Option<String>> {
+    let query = format!("select host from information_schema.processlist where id = {id}");
+    match conn.query_first(query).await {
+        Err(mysql_async::Error::Server(_)) => Ok(None),
+        client => client,
     }
 }

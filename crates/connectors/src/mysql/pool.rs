@@ -22,7 +22,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::open::{Flavour, Opened, Place};
+use super::open::{Flavour, Identity, Opened, Place};
 
 /// A connection that has not been used for so long is asked whether it still works.
 const FRESH: Duration = Duration::from_secs(1);
@@ -58,7 +58,7 @@ struct Idle {
 /// A connection that the server has to end. There are at most as many as permits.
 #[derive(Debug)]
 struct Abandoned {
-    id: u32,
+    identity: Identity,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -215,10 +215,10 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some((opened, permit)) = self.held.take() {
-            let id = opened.conn.id();
+            let identity = opened.identity;
             close(opened.conn);
             // Without its receiver the runtime is ending, and with it the process or the test.
-            let _ = self.shared.abandoned.send(Abandoned { id, _permit: permit });
+            let _ = self.shared.abandoned.send(Abandoned { identity, _permit: permit });
         }
     }
 }
@@ -236,8 +236,8 @@ async fn end_abandoned(place: Place, mut queue: mpsc::UnboundedReceiver<Abandone
         while let Ok(more) = queue.try_recv() {
             all.push(more);
         }
-        let ids: Vec<u32> = all.iter().map(|abandoned| abandoned.id).collect();
+        let connections: Vec<Identity> = all.iter().map(|abandoned| abandoned.identity.clone()).collect();
         // A server that cannot be reached ends the connections by itself, when it finds them closed.
-        let _ = place.kill(&ids).await;
+        let _ = place.kill(&connections).await;
     }
 }

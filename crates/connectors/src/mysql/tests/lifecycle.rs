@@ -1,12 +1,20 @@
 //! Connections that break or are broken off; calls that nobody waits for; queues that are full; caps.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use renkei_core::{Applied, Kind, Retry};
+use mysql_async::prelude::Queryable as _;
+use renkei_core::{Applied, ConnectContext, Diagnostics, FromNode as _, Kind, Retry};
 use renkei_testkit::mariadb::MariaDb;
+use tokio::time::Instant;
 
-use super::{PRODUCTS, Shop, context, context_for};
+use super::{
+    super::{
+        Config,
+        open::{Identity, Place},
+    },
+    PRODUCTS, Shop, context, context_for,
+};
 
 /// Ends only when the server is told to.
 const ENDLESS: &str = "select sleep(3600) as n";
@@ -233,6 +241,26 @@ async fn rows_are_cut_with_a_notice() {
     assert!(reply.notices[0].starts_with("statement 2: cut at 2 rows"), "{:?}", reply.notices);
 }
 
+/// Each such result costs a connection, which is replaced: the pool is none the smaller.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn results_that_are_far_too_long_do_not_exhaust_the_pool() {
+    let more = r#""max_rows": 3, "max_bytes": "10KB", "statement_timeout": "1h", "max_connections": 2"#;
+    let shop = Shop::new("", more).await;
+    // Many rows, and few that are large.
+    for sql in [BILLIONS, "select repeat('x', 3000) as x from seq_1_to_1000000"] {
+        let results = join_all((0..10).map(|_| shop.run(sql, "{}"))).await;
+        for result in results {
+            assert_eq!(result.unwrap().notices.len(), 1);
+        }
+    }
+    // A rest that is short keeps its connection.
+    let id = shop.get("select connection_id() as id", "{}").await;
+    shop.get("select seq from seq_1_to_900", "{}").await;
+    assert_eq!(shop.get("select connection_id() as id", "{}").await, id);
+    shop.until(|(connections, _)| connections <= 3).await;
+    assert!(join_all((0..8).map(|_| shop.run("select 1 as a", "{}"))).await.iter().all(Result::is_ok));
+}
+
 #[tokio::test]
 async fn bytes_are_cut_with_a_notice() {
     let shop = Shop::new("", r#""max_bytes": "1KB""#).await;
@@ -285,4 +313,24 @@ async fn long_values_come_back() {
     let long = "ä".repeat(9_000_000);
     shop.get("insert into t values (${.a})", &format!(r#"{{"a": "{long}"}}"#)).await;
     assert_eq!(shop.get("select a from t", "{}").await, format!(r#"[{{"a":"{long}"}}]"#));
+}
+
+/// The number of a connection is given anew by a server that was restarted, or by the next one behind an address.
+#[tokio::test]
+async fn a_connection_that_is_somebody_elses_is_not_ended() {
+    let server = MariaDb::start();
+    let mut d = Diagnostics::default();
+    let node = super::node(&super::config(&server.url(), ""));
+    let config = Arc::new(Config::from_node(&node, &mut d).unwrap());
+    let target = Arc::new(config.target().unwrap_or_else(|_| panic!("the URL is good")));
+    let place = Place::new(&"shop".into(), &config, &target, &ConnectContext::new("/")).await.unwrap();
+    let mut opened = place.open(Instant::now() + Duration::from_secs(20)).await.unwrap();
+    let own = opened.identity.clone();
+    assert!(own.client.is_some(), "{own:?}");
+    for client in [None, Some("127.0.0.1:1".into())] {
+        place.kill(&[Identity { client, ..own.clone() }]).await.unwrap();
+        opened.conn.ping().await.unwrap();
+    }
+    place.kill(&[own]).await.unwrap();
+    opened.conn.ping().await.unwrap_err();
 }
