@@ -458,6 +458,30 @@ async fn a_changed_config_changes_what_is_told() {
     assert_eq!(server.scrape()[r#"renkei_system_up{system="api"}"#], 1.0);
 }
 
+/// The breaker of a system that was changed is another one, and so is what is shown of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_system_shows_its_own_breaker() {
+    let upstream = upstream().await;
+    let first =
+        config(&upstream.url(), "").replace("attempts: 1 }", "attempts: 1 }, breaker: { failures: 1 }");
+    let mut server = Server::start(&upstream.url(), "", &["--no-watch", "--log", "info"]);
+    let state = |server: &Server| server.scrape()[r#"renkei_system_breaker_state{system="api"}"#];
+    server.serve(&first);
+    server.call("order", json!({}));
+    server.call("slow", json!({}));
+    assert_eq!(state(&server), 2.0);
+    server.serve(&first.replace("failures: 1", "failures: 2"));
+    assert_eq!(state(&server), 0.0);
+    assert_eq!(server.call("get", json!({}))["result"]["isError"], false);
+    // And of one that is gone, nothing is shown.
+    let without =
+        "tools: { one: { description: One., transform: 1 } }\nserver: { metrics: { listen: 127.0.0.1:0 } }";
+    server.serve(without);
+    while !state(&server).is_nan() {
+        std::thread::yield_now();
+    }
+}
+
 /// What a dashboard shows must exist: the reference has all names, and is made from where they are defined.
 #[test]
 fn every_metric_of_the_dashboard_exists() {

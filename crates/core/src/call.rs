@@ -97,13 +97,39 @@ pub struct Reply {
     /// `value` as a page of a list, if the operation has [`PreparedOp::pages`]. Why it is none comes after what
     /// `value` says in a business sense: a refusal is no page.
     pub page: Option<Result<Page>>,
+    /// Whether the same can be asked for under the condition that it has changed.
+    pub again: Again,
 }
 
 impl Reply {
     pub fn json(value: Value) -> Self {
-        Reply { value: Payload::Json(value), meta: Value::object(), notices: Vec::new(), page: None }
+        Reply {
+            value: Payload::Json(value),
+            meta: Value::object(),
+            notices: Vec::new(),
+            page: None,
+            again: Again::Whole,
+        }
     }
 }
+
+/// What a reply says of asking for the same later.
+#[derive(Clone, Debug, Default)]
+pub enum Again {
+    /// It is fetched whole.
+    #[default]
+    Whole,
+    /// With this as [`CallContext::known`], an unchanged one need not be sent.
+    By(Validator),
+    /// It is what [`CallContext::known`] stands for, so it was not sent: the rest of this reply is empty. Only to
+    /// who set that.
+    Unchanged,
+}
+
+/// Tells one state of what was read from another, such as an entity tag. Only the connector that gave it looks
+/// inside.
+#[derive(Clone, Debug)]
+pub struct Validator(pub Value);
 
 #[derive(Clone, Debug)]
 pub enum Payload {
@@ -150,6 +176,9 @@ pub struct CallContext {
     pub settings: Option<CallSettings>,
     /// How whoever called can be asked.
     pub asking: Asking,
+    /// What the caller has of the reply already: a system that can tell answers [`Again::Unchanged`] if it is still so.
+    /// For reads, and only for who can go on with that answer.
+    pub known: Option<Validator>,
 }
 
 /// What [`Layers::read_call`](crate::Layers::read_call) made of a call's settings; only the layers look inside.
@@ -218,6 +247,7 @@ impl CallContext {
             start: None,
             settings: None,
             asking: Asking::Nobody,
+            known: None,
         }
     }
 

@@ -219,6 +219,13 @@ pub trait LayerStack: Send + Sync {
 
     /// Forgets cached replies. Calls under way that may have read what is no longer true are not kept, either.
     fn invalidate(&self, what: &Invalidation);
+
+    /// Calls come to it from now on: what its gauges show begins here.
+    fn begin(&self);
+
+    /// Its system is gone from the config, or another one has its name. Calls under way end as they began, and
+    /// its gauges show nothing any more.
+    fn retire(&self);
 }
 
 /// Takes work that goes on when whoever asked has an answer already. The owner awaits it, and ends it when the

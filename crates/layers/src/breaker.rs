@@ -212,7 +212,7 @@ impl State {
         match admitted {
             Ok(epoch) => {
                 if number != 0 {
-                    self.metrics.breaker_state.set(number);
+                    self.metrics.show_breaker(number);
                 }
                 Ok(Passage { state: self, epoch, outcome: Outcome::Unknown })
             }
@@ -252,7 +252,7 @@ impl Drop for Passage<'_> {
             }
             Some(Change::Closed) => info!(system = &**system, "the breaker closed"),
         }
-        metrics.breaker_state.set(number);
+        metrics.show_breaker(number);
     }
 }
 

@@ -86,4 +86,12 @@ impl LayerStack for Stack {
     fn invalidate(&self, what: &Invalidation) {
         self.cache.invalidate(what);
     }
+
+    fn begin(&self) {
+        self.metrics.begin();
+    }
+
+    fn retire(&self) {
+        self.metrics.retire();
+    }
 }

@@ -1,7 +1,7 @@
 //! What a store gave, as a reply.
 
 use bytes::Bytes;
-use renkei_core::{Kind, Map, Payload, Reply, Result, Value};
+use renkei_core::{Kind, Map, Payload, Reply, Result, Value, call::Again};
 
 use super::{
     config::Config,
@@ -53,7 +53,7 @@ pub(super) fn listed(config: &Config, listing: Listing, wanted: &Wanted, own_lim
         ("path", Value::from(wanted.folder.as_str())),
         ("truncated", Value::from(cut.is_some())),
     ]);
-    Reply { value: Payload::Json(values.into()), meta, notices, page: None }
+    Reply { value: Payload::Json(values.into()), meta, notices, page: None, again: Again::Whole }
 }
 
 /// A part of a file on its way into a reply.
@@ -130,7 +130,7 @@ impl<'a> Reading<'a> {
         meta.insert("offset".into(), start.into());
         meta.insert("bytes".into(), length.into());
         meta.insert("truncated".into(), more.into());
-        Ok(Reply { value, meta: meta.into(), notices, page: None })
+        Ok(Reply { value, meta: meta.into(), notices, page: None, again: Again::Whole })
     }
 
     fn blob(&self, bytes: Bytes, stat: &Stat) -> (Payload, u64, usize) {

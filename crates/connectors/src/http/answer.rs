@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use indexmap::IndexMap;
 use renkei_core::{
     Definitions, Diagnostic, Diagnostics, FromNode, Map, Node, Reply, Request, Result, Schema, Secret, Value,
+    call::Again,
     connector::{Answer, Came},
     read::Spanned,
     secret,
@@ -138,7 +139,8 @@ impl Answer for HttpAnswer {
             Ok(url) => reply::meta(*status, headers, &url, None),
             Err(_) => Value::from([("status", i64::from(status.as_u16()))]),
         };
-        let mut reply = Reply { value: value.clone(), meta: meta.clone(), notices, page: None };
+        let mut reply =
+            Reply { value: value.clone(), meta: meta.clone(), notices, page: None, again: Again::Whole };
         if let Some(pages) = &plan.pages {
             let url = pages.url(plan, request)?;
             let bytes = body.len() as u64;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use renkei_core::{Call, CallContext, Effect, Error, Reply, Request, Result, Value};
+use renkei_core::{Call, CallContext, Effect, Error, Reply, Request, Result, Value, call::Again};
 use url::Url;
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
     pages::{Seen, Turn},
     prepare::Plan,
     proxy::{self, ProxyUrl},
-    redirect, reply,
+    redirect, reply, revalidate,
     token::{Token, Tokens},
     wire,
 };
@@ -58,6 +58,7 @@ impl Call for HttpCall {
         let mut token = self.authorize(&mut first, &mut credentials).await?;
         let mut renewed = false;
         let secret_parameter = credentials.query.as_ref().map(|(name, _)| name.clone());
+        let mut asked = revalidate::ask(cx, plan, &mut first);
         let mut hop = first.clone();
         let mut left = self.config.redirects;
         loop {
@@ -83,6 +84,11 @@ impl Call for HttpCall {
                     return Err(place.redirect(status, &location, &why));
                 }
                 left -= 1;
+                // The operation's own conditions go on; ours were for the first server.
+                if asked {
+                    revalidate::forget(&mut hop);
+                    asked = false;
+                }
                 hop = redirect::next(&first, hop, status, &location, plan, &credentials)
                     .and_then(|next| self.checked(next))
                     .map_err(|why| place.redirect(status, &location, &why))?;
@@ -105,13 +111,20 @@ impl Call for HttpCall {
                 let error = place.status(status, &headers, &body, plan.errors.get(status.as_u16()));
                 return Err(plan.explained(error));
             }
+            if asked && status == StatusCode::NOT_MODIFIED {
+                return Ok(Reply { again: Again::Unchanged, ..Reply::json(Value::Null) });
+            }
             let limit = plan.max_body.unwrap_or(self.config.max_body);
             let body = reply::body(response, limit, &place).await?;
             let raw = body.clone();
             cx.show(|| answer::shown(status, &headers, &raw, place.secrets));
             let (value, notices) = reply::decode(body, status, &headers, plan.read_as, &place)?;
             let meta = reply::meta(status, &headers, &url, secret_parameter.as_deref());
-            let reply = Reply { value: value.clone(), meta: meta.clone(), notices, page: None };
+            let again = match left == self.config.redirects {
+                true => revalidate::again(plan, status, &headers),
+                false => Again::Whole,
+            };
+            let reply = Reply { value: value.clone(), meta: meta.clone(), notices, page: None, again };
             let mut reply = mask::reply(reply, &raw, &place);
             if let Some(pages) = &plan.pages {
                 let (place, url, headers, bytes) = (&place, &url, &headers, raw.len() as u64);

@@ -28,6 +28,7 @@ pub(crate) mod guard;
 mod mask;
 mod redirect;
 mod reply;
+mod revalidate;
 mod show;
 mod token;
 

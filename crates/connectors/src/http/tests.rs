@@ -1,5 +1,6 @@
 //! The connector against a server that tells what came over the wire.
 
+mod breaker;
 mod conditions;
 mod errors;
 mod faults;
@@ -11,6 +12,7 @@ mod proxy;
 mod reading;
 mod replies;
 mod requests;
+mod revalidate;
 mod secure;
 mod show;
 

@@ -1,6 +1,6 @@
 //! Results of statements, as every SQL system gives them.
 
-use renkei_core::{Kind, Map, Payload, Reply, Value, read::Bytes};
+use renkei_core::{Kind, Map, Payload, Reply, Value, call::Again, read::Bytes};
 
 /// The result of one statement.
 #[derive(Debug)]
@@ -17,7 +17,13 @@ pub struct Done {
 impl From<Done> for Reply {
     fn from(done: Done) -> Self {
         let meta = done.meta.into();
-        Reply { value: Payload::Json(done.value), meta, notices: done.notices, page: None }
+        Reply {
+            value: Payload::Json(done.value),
+            meta,
+            notices: done.notices,
+            page: None,
+            again: Again::Whole,
+        }
     }
 }
 
@@ -37,7 +43,7 @@ pub fn together(done: impl Iterator<Item = Done>) -> Reply {
         ("truncated", truncated.into()),
         ("statements", metas.into()),
     ]);
-    Reply { value: Payload::Json(values.into()), meta, notices, page: None }
+    Reply { value: Payload::Json(values.into()), meta, notices, page: None, again: Again::Whole }
 }
 
 /// `one: true`: one row, or exactly one row changed. What else there is, in words.

@@ -9,6 +9,9 @@
 //! own deadline – stops nobody else's; when the last one has left, the request ends. A refresh behind the scenes is
 //! driven by the owner that the engine gave. The request itself has the time that the call would have.
 //!
+//! **Asking again.** A reply that says by what it can be asked for again (`Again::By`) is kept for that beyond its time,
+//! as long as there is room. Whoever then needs a new one asks whether it is still so; if it is, it begins its time anew.
+//!
 //! **What is not kept.** Errors; and replies to requests that were under way when what they may have read was
 //! invalidated: who asks later than that gets a request of their own.
 
@@ -23,15 +26,17 @@ use std::{
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use renkei_core::{
-    Background, Call, CallContext, Effect, Invalidation, Map, Principal, Reply, Request, Result, System,
-    Value, connector::SystemPlan,
+    Background, Call, CallContext, Effect, Error, Invalidation, Map, Principal, Reply, Request, Result,
+    System, Value,
+    call::{Again, Validator},
+    connector::SystemPlan,
 };
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::{
     flight::{Flight, Landing, Relay},
-    store::{Found, Key, Store, Tags},
+    store::{Departure, Found, Key, Store, Tags},
 };
 use crate::{
     config::{self, Kept, Own},
@@ -83,8 +88,7 @@ impl State {
     }
 
     fn measure(&self, store: &Store) {
-        self.metrics.cache_entries.set(store.len() as f64);
-        self.metrics.cache_bytes.set(store.bytes() as f64);
+        self.metrics.show_cache(store.len(), store.bytes());
     }
 
     fn key(&self, kept: &Kept, request: &Request, principal: &Principal) -> Key {
@@ -104,8 +108,16 @@ impl<C: Call + 'static> Cache<C> {
         Cache { state, total, inner: Arc::new(inner) }
     }
 
-    /// A request that nobody drives yet. What comes of it is kept under `key`.
-    fn depart(&self, number: u64, key: &Key, tags: Tags, cx: &CallContext, request: &Request) -> Flight {
+    /// A request that nobody drives yet. What comes of it is kept under `key`; `known` is what is there already.
+    fn depart(
+        &self,
+        departure: Departure,
+        key: &Key,
+        tags: Tags,
+        cx: &CallContext,
+        request: &Request,
+    ) -> Flight {
+        let Departure { number, known } = departure;
         let total = Own::of(cx.settings.as_ref()).map_or(self.total, |own| own.timeout.total);
         let relay = Arc::new(Relay::default());
         let cx = CallContext {
@@ -113,12 +125,13 @@ impl<C: Call + 'static> Cache<C> {
             cancel: CancellationToken::new(),
             attempt: Arc::default(),
             listener: Some(relay.clone()),
+            known: known.as_ref().and_then(validator).cloned(),
             ..cx.clone()
         };
         let (inner, request) = (self.inner.clone(), request.clone());
         let landing = Landing::new(self.state.clone(), number, key.clone());
         let fetch = async move {
-            let result = inner.call(&cx, &request).await;
+            let result = inner.call(&cx, &request).await.and_then(|reply| whole(reply, known));
             landing.land(&result);
             result
         };
@@ -135,9 +148,9 @@ impl<C: Call + 'static> Call for Cache<C> {
         };
         let (state, metrics) = (&self.state, &self.state.metrics);
         let key = state.key(kept, request, &cx.principal);
-        let depart = |number| {
+        let depart = |departure| {
             let tags = Tags { name: kept.keep.name.clone(), address: state.system.address(request) };
-            self.depart(number, &key, tags, cx, request)
+            self.depart(departure, &key, tags, cx, request)
         };
         let found = state.store().find(&key, &kept.keep, Instant::now(), depart);
         match found {
@@ -162,6 +175,25 @@ impl<C: Call + 'static> Call for Cache<C> {
                 flight.fetch.await.map(|reply| with_meta(reply, None, false))
             }
         }
+    }
+}
+
+/// By what a reply can be asked for again.
+fn validator(reply: &Reply) -> Option<&Validator> {
+    match &reply.again {
+        Again::By(validator) => Some(validator),
+        Again::Whole | Again::Unchanged => None,
+    }
+}
+
+/// The reply, or what is known if it is still so.
+fn whole(reply: Reply, known: Option<Reply>) -> Result<Reply> {
+    match (&reply.again, known) {
+        (Again::Unchanged, Some(known)) => Ok(known),
+        (Again::Unchanged, None) => {
+            Err(Error::internal("the system says that nothing has changed, and nobody asked it that"))
+        }
+        _ => Ok(reply),
     }
 }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use indexmap::IndexMap;
 use lru::LruCache;
-use renkei_core::{Payload, Principal, Reply, Request, Value};
+use renkei_core::{Payload, Principal, Reply, Request, Value, call::Again};
 use tokio::time::Instant;
 
 use super::flight::{Departed, Flight};
@@ -51,6 +51,13 @@ impl Key {
 pub(super) struct Tags {
     pub(super) name: Option<Arc<str>>,
     pub(super) address: Option<Vec<String>>,
+}
+
+/// A request that begins.
+pub(super) struct Departure {
+    pub(super) number: u64,
+    /// What was kept of it, if it can be asked for by that.
+    pub(super) known: Option<Reply>,
 }
 
 pub(super) enum Found {
@@ -114,7 +121,7 @@ impl Store {
         key: &Key,
         keep: &Keep,
         now: Instant,
-        depart: impl FnOnce(u64) -> Flight,
+        depart: impl FnOnce(Departure) -> Flight,
     ) -> Found {
         if let Some(entry) = self.entries.get(key) {
             let age = now - entry.stored;
@@ -140,9 +147,11 @@ impl Store {
         self.under_way.get(key)?.join()
     }
 
-    fn begin(&mut self, key: &Key, depart: impl FnOnce(u64) -> Flight) -> Flight {
+    fn begin(&mut self, key: &Key, depart: impl FnOnce(Departure) -> Flight) -> Flight {
         self.next += 1;
-        let flight = depart(self.next);
+        let kept = self.entries.peek(key).map(|entry| &entry.reply);
+        let known = kept.filter(|reply| matches!(reply.again, Again::By(_))).cloned();
+        let flight = depart(Departure { number: self.next, known });
         if let Some(departed) = flight.departed() {
             self.under_way.insert(key.clone(), departed);
         }
@@ -211,6 +220,10 @@ fn weight(reply: &Reply) -> usize {
     value
         + items
         + of_value(&reply.meta)
+        + match &reply.again {
+            Again::By(validator) => of_value(&validator.0),
+            Again::Whole | Again::Unchanged => 0,
+        }
         + reply.notices.iter().map(|notice| notice.len() + 24).sum::<usize>()
 }
 

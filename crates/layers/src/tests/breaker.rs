@@ -6,7 +6,10 @@ use proptest::prelude::*;
 use renkei_core::{Effect, Kind, LayerStack, Retry};
 use tokio::time::sleep;
 
-use super::script::{Counted, Script, Try, context, request, stack};
+use super::{
+    cache::{cached, reads},
+    script::{Counted, Script, Try, context, request, stack},
+};
 use crate::{
     breaker::{Change, Machine, Outcome, PIECES},
     config::{self, BreakerChoice, Limit, Settings, Share},
@@ -240,4 +243,35 @@ async fn survives_a_new_connection_and_closes_when_the_system_is_well() {
     assert_eq!(state(), 0.0);
     assert_eq!(counted.count("renkei_system_breaker_opened_total{system=crm}"), 1);
     assert_eq!(counted.count("renkei_system_refused_total{system=crm,by=breaker}"), 2);
+}
+
+/// A system that was changed begins closed and with nothing kept, and so it is shown; what the one before it comes to
+/// afterwards is no matter.
+#[tokio::test(start_paused = true)]
+async fn the_gauges_are_those_of_the_system_that_is_served() {
+    let counted = Counted::default();
+    let [old, new] = [(); 2].map(|()| counted.within(|| stack(&settings(2))));
+    let state = || counted.gauge("renkei_system_breaker_state{system=crm}");
+    let kept = || counted.gauge("renkei_system_cache_entries{system=crm}");
+    old.begin();
+    let fails = old.around(Script::new([vec![Try::well()], vec![Try::fails(Retry::Never); 9]].concat()));
+    fails.call(&cached(LONG, 600, 0), &reads("a")).await.unwrap();
+    for _ in 0..2 {
+        fails.call(&context(LONG), &request(Effect::Read, None)).await.unwrap_err();
+    }
+    assert_eq!((state(), kept()), (2.0, 1.0));
+    old.retire();
+    assert!(state().is_nan() && kept().is_nan());
+    new.begin();
+    assert_eq!((state(), kept()), (0.0, 0.0));
+    sleep(Duration::from_secs(30)).await;
+    // Half-open, and open again.
+    fails.call(&context(LONG), &request(Effect::Read, None)).await.unwrap_err();
+    old.invalidate(&renkei_core::Invalidation::Name("crm".into()));
+    assert_eq!((state(), kept()), (0.0, 0.0));
+    let fails = new.around(Script::new(vec![Try::fails(Retry::Never); 2]));
+    for _ in 0..2 {
+        fails.call(&context(LONG), &request(Effect::Read, None)).await.unwrap_err();
+    }
+    assert_eq!(state(), 2.0);
 }

@@ -1,7 +1,10 @@
 //! What is kept, for whom and how long; one request for many; and a model that knows what may be given.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -10,7 +13,8 @@ use indexmap::IndexMap;
 use proptest::prelude::*;
 use renkei_core::{
     AddressPattern, Call, CallContext, Effect, Error, Invalidation, Kind, LayerStack, Principal, Reply,
-    Request, Result, Retry, Segment, Value, call::Listener,
+    Request, Result, Retry, Segment, Value,
+    call::{Again, Listener, Validator},
 };
 use tokio::time::{Instant, sleep};
 
@@ -355,6 +359,93 @@ async fn a_fault_ends_one_request_and_nothing_else() {
     };
     assert!(first.await.unwrap_err().is_panic());
     call.call(&cached(LONG, 60, 0), &reads("a")).await.unwrap();
+}
+
+/// Something with a version, which it sends only to who does not have it.
+#[derive(Default)]
+struct Versions {
+    version: AtomicU64,
+    whole: AtomicU64,
+    unchanged: AtomicU64,
+}
+
+impl Versions {
+    fn sent(&self) -> (u64, u64) {
+        (self.whole.load(Ordering::SeqCst), self.unchanged.load(Ordering::SeqCst))
+    }
+}
+
+#[async_trait]
+impl Call for Versions {
+    async fn call(&self, cx: &CallContext, _: &Request) -> Result<Reply> {
+        sleep(Duration::from_millis(10)).await;
+        let version = Value::from(self.version.load(Ordering::SeqCst));
+        if cx.known.as_ref().is_some_and(|known| known.0 == version) {
+            self.unchanged.fetch_add(1, Ordering::SeqCst);
+            return Ok(Reply { again: Again::Unchanged, ..Reply::json(Value::Null) });
+        }
+        self.whole.fetch_add(1, Ordering::SeqCst);
+        Ok(Reply { again: Again::By(Validator(version.clone())), ..Reply::json(version) })
+    }
+}
+
+fn number(reply: Reply) -> Option<i64> {
+    reply.value.into_value().as_i64()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_not_changed_is_asked_for_and_kept_anew() {
+    let system = Arc::new(Versions::default());
+    let stack = stack(&Settings::default());
+    let call = stack.around(system.clone());
+    let get = async |stale| call.call(&cached(LONG, 10, stale), &reads("a")).await.unwrap();
+    assert_eq!(number(get(0).await), Some(0));
+    // Its time is over: it is asked whether it is still so, and is good for as long again.
+    for asked in 1..4 {
+        sleep(Duration::from_secs(11)).await;
+        let reply = get(0).await;
+        assert_eq!(meta(&reply), r#"{"hit":false,"stale":false,"age":0}"#);
+        assert_eq!((number(reply), system.sent()), (Some(0), (1, asked)));
+        sleep(Duration::from_secs(9)).await;
+        assert!(meta(&get(0).await).contains(r#""hit":true"#));
+    }
+    // The same behind the scenes.
+    sleep(Duration::from_secs(11)).await;
+    assert!(meta(&get(60).await).contains(r#""stale":true"#));
+    sleep(Duration::from_secs(1)).await;
+    assert!(meta(&get(60).await).contains(r#""hit":true,"stale":false"#));
+    assert_eq!(system.sent(), (1, 4));
+    // What has changed comes whole, and is what is asked for from then on.
+    system.version.store(7, Ordering::SeqCst);
+    for sent in [(2, 4), (2, 5)] {
+        sleep(Duration::from_secs(11)).await;
+        assert_eq!((number(get(0).await), system.sent()), (Some(7), sent));
+    }
+    // What was said to be untrue is not known any more.
+    stack.invalidate(&address("a"));
+    assert_eq!((number(get(0).await), system.sent()), (Some(7), (3, 5)));
+    // Nor does a call know anything that keeps nothing.
+    call.call(&context(LONG), &reads("a")).await.unwrap();
+    assert_eq!(system.sent(), (4, 5));
+}
+
+/// Callers who wait together get what is known, all of them.
+#[tokio::test(start_paused = true)]
+async fn many_who_ask_are_one_question() {
+    let system = Arc::new(Versions::default());
+    let call = script::around(&Settings::default(), system.clone());
+    call.call(&cached(LONG, 10, 0), &reads("a")).await.unwrap();
+    sleep(Duration::from_secs(11)).await;
+    let calls: Vec<_> = (0..20)
+        .map(|_| {
+            let call = call.clone();
+            tokio::spawn(async move { call.call(&cached(LONG, 10, 0), &reads("a")).await })
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(number(call.await.unwrap().unwrap()), Some(0));
+    }
+    assert_eq!(system.sent(), (1, 1));
 }
 
 /// Something that changes: a number for each address. A read takes a while, and sees the number somewhere in it.

@@ -7,3 +7,4 @@ mod order;
 mod rate;
 mod retry;
 mod script;
+mod whole;

@@ -10,7 +10,7 @@ use std::{
     path::PathBuf,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -43,10 +43,13 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 /// All systems of a config.
 pub(crate) struct Supervisor {
     systems: IndexMap<Arc<str>, Arc<Held>>,
-    /// Of all plans, one after the other: so are the two below.
+    /// Of all plans, one after the other: so are the three below.
     tasks: TaskTracker,
     stop: CancellationToken,
     permits: Arc<Semaphore>,
+    /// The layers of all systems that calls may come to: those of an earlier plan, too, as long as one of its calls
+    /// is under way.
+    at_work: Arc<Mutex<Vec<Weak<dyn LayerStack>>>>,
 }
 
 /// A system as plans hold it, with its layers. They stand around whatever connection there is, so what they know
@@ -63,6 +66,10 @@ struct Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.stop.cancel();
+        // Of one that was replaced, or never served, another one shows how it is.
+        if *self.is_started.get_mut() && !self.system.is_replaced.load(Ordering::Relaxed) {
+            self.layers.retire();
+        }
     }
 }
 
@@ -91,6 +98,7 @@ impl Supervisor {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
             permits: Arc::new(Semaphore::new(CONNECTING_AT_ONCE)),
+            at_work: Arc::default(),
         };
         for (name, plan) in plans {
             let system = Supervised {
@@ -123,6 +131,7 @@ impl Supervisor {
                 Some(old) if old.system.is_same(&new.system) => old.clone(),
                 Some(old) => {
                     old.system.is_replaced.store(true, Ordering::Relaxed);
+                    old.layers.retire();
                     again()
                 }
                 None => again(),
@@ -134,6 +143,7 @@ impl Supervisor {
             tasks: old.tasks.clone(),
             stop: old.stop.clone(),
             permits: old.permits.clone(),
+            at_work: old.at_work.clone(),
         }
     }
 
@@ -143,6 +153,11 @@ impl Supervisor {
             if held.is_started.swap(true, Ordering::Relaxed) {
                 continue;
             }
+            held.layers.begin();
+            let mut at_work = self.at_work();
+            at_work.retain(|layers| layers.strong_count() > 0);
+            at_work.push(Arc::downgrade(&held.layers));
+            drop(at_work);
             let (system, permits) = (held.system.clone(), self.permits.clone());
             let (all, one) = (self.stop.clone(), held.stop.clone());
             self.tasks.spawn(async move {
@@ -167,9 +182,16 @@ impl Supervisor {
         self.tasks.wait().await;
     }
 
+    fn at_work(&self) -> MutexGuard<'_, Vec<Weak<dyn LayerStack>>> {
+        // Nothing inside panics while it is held.
+        self.at_work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// In all plans: what a call of an earlier one changed is no longer true in the one that is served now.
     fn invalidate(&self, what: &Invalidation) {
-        for held in self.systems.values() {
-            held.layers.invalidate(what);
+        let at_work: Vec<_> = self.at_work().iter().filter_map(Weak::upgrade).collect();
+        for layers in self.systems.values().map(|held| &held.layers).chain(&at_work) {
+            layers.invalidate(what);
         }
     }
 

@@ -152,6 +152,30 @@ async fn what_the_layers_know_goes_with_a_system_that_is_the_same() {
     assert_eq!((calls(&bench), calls(&other)), (2, 2));
 }
 
+/// What a call of the plan before changes is no longer true in the one that is served now.
+#[tokio::test(start_paused = true)]
+async fn a_write_of_the_plan_before_makes_untrue_what_the_next_one_keeps() {
+    let put = r#"{ "crm": { "do": "wait", "effect": "write", "value": { "id": "a", "ms": 5000 } }, "invalidates": ["customers"] }"#;
+    let tools = || vec![("get", Tool::of(GET)), ("put", Tool::of(put))];
+    let bench = Bench::layered("{}", tools());
+    let (next, written) = tokio::join!(
+        async {
+            sleep(Duration::from_secs(1)).await;
+            let next = bench.followed(1, "{}", tools());
+            for _ in 0..2 {
+                assert!(call(&next, "get", r#"{ "id": 1 }"#).await.error.is_none());
+            }
+            next
+        },
+        call(&bench, "put", "{}")
+    );
+    assert!(written.error.is_none());
+    let calls = || next.ledger.calls.lock().unwrap().len();
+    assert_eq!(calls(), 1);
+    assert!(call(&next, "get", r#"{ "id": 1 }"#).await.error.is_none());
+    assert_eq!(calls(), 2);
+}
+
 const REFRESHED: &str = r#"{ "crm": { "do": "wait", "value": { "id": "a", "ms": 20000 } }, "cache": { "ttl": "1s", "stale": "1h" } }"#;
 
 /// A refresh is owned: shutting down ends it.
