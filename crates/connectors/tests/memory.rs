@@ -72,6 +72,11 @@ async fn memory_stays_flat() {
         let more = status("VmHWM:").saturating_sub(before);
         assert!(more < ALLOWED, "{op}: {more} bytes more than before");
     }
+    // Nor is anything kept of a head that has no end.
+    server.on("/heads", [Answer::EndlessHead]);
+    ask(&*system, &*call, "GET /heads").await.unwrap_err();
+    let more = status("VmHWM:").saturating_sub(before);
+    assert!(more < ALLOWED, "a head without an end: {more} bytes more than before");
     // And the measure would have seen it.
     let held = std::hint::black_box(vec![1u8; 100 * MB]);
     let more = status("VmHWM:").saturating_sub(before);

@@ -42,6 +42,8 @@ pub enum Answer {
     Close,
     /// Resets the connection without an answer.
     Reset,
+    /// Status, headers and `sent` of a body of `length` bytes, then a reset.
+    ResetInBody { length: usize, sent: Bytes },
     /// A whole answer, one piece of the body a write.
     Trickle { content_type: String, pieces: Vec<Bytes> },
     /// A chunked body of `length` bytes of `x`, or as much as the client takes.
@@ -339,6 +341,10 @@ async fn act(stream: &mut TcpStream, answer: Answer, head_only: bool) -> Next {
             let _ = stream.write_all(&[&json(length)[..], &sent].concat()).await;
             until_gone(stream).await;
             Next::Abandoned
+        }
+        Answer::ResetInBody { length, sent } => {
+            let _ = stream.write_all(&[&json(length)[..], &sent].concat()).await;
+            reset(stream)
         }
         Answer::Close => Next::Close,
         Answer::Reset => reset(stream),

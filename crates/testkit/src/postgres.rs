@@ -117,9 +117,56 @@ impl Server {
             panic!("the shared server is not stopped by one")
         };
         if let Some(mut child) = child.take() {
-            let sent = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
-            assert!(sent.expect("`kill` is there").success(), "the server is gone already");
+            self::signal(signal, &[child.id()]);
             child.wait().expect("the server ends");
+        }
+    }
+
+    /// Kills all its processes at once: nobody is told, and nothing is tidied up.
+    ///
+    /// # Panics
+    /// If it is the shared one.
+    pub fn kill(&mut self) {
+        // The parent first, so that it starts no more of them.
+        let parent = [self.process()];
+        signal("STOP", &parent);
+        signal("KILL", &children_of(parent[0]));
+        self.stop("KILL");
+    }
+
+    /// Stops all its processes where they are, as a machine that hangs: connections stay, and nobody answers.
+    ///
+    /// # Panics
+    /// If it is the shared one.
+    pub fn pause(&self) {
+        let parent = self.process();
+        signal("STOP", &[parent]);
+        signal("STOP", &children_of(parent));
+    }
+
+    /// Lets them go on.
+    ///
+    /// # Panics
+    /// If it is the shared one.
+    pub fn resume(&self) {
+        let parent = self.process();
+        signal("CONT", &children_of(parent));
+        signal("CONT", &[parent]);
+    }
+
+    /// Kills the process behind one connection, and gives whether it was still there. The server then ends all others,
+    /// lets nobody in, and recovers by itself.
+    pub fn crash(&self, backend: &str) -> bool {
+        let sent = Command::new("kill").args(["-KILL", backend]).stderr(Stdio::null()).status();
+        sent.expect("`kill` is there").success()
+    }
+
+    /// The number of its first process.
+    fn process(&self) -> u32 {
+        match &self.keeps {
+            Keeps::Private(Some(child)) => child.id(),
+            Keeps::Private(None) => panic!("the server does not run"),
+            Keeps::Shared { .. } => panic!("the shared server is not disturbed by one"),
         }
     }
 
@@ -153,6 +200,11 @@ impl Server {
         format!("postgres://{ROLE}:{PASSWORD}@127.0.0.1:{}/{database}", self.port)
     }
 
+    /// The folder of its socket, over which nobody is asked for a password.
+    pub fn socket(&self) -> &Path {
+        &self.folder
+    }
+
     /// Runs statements in a database, past everything under test, and gives the rows as `a|b` lines.
     ///
     /// # Panics
@@ -175,12 +227,40 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Keeps::Private(_) = self.keeps {
+        if let Keeps::Private(child) = &self.keeps {
+            if child.is_some() {
+                // One that a test left paused hears nothing else.
+                self.resume();
+            }
             self.stop("QUIT");
             // A folder that stays is only untidy.
             let _ = fs::remove_dir_all(&self.folder);
         }
     }
+}
+
+/// Sends a signal to processes, some of which may have ended meanwhile.
+///
+/// # Panics
+/// If none of them is there.
+fn signal(name: &str, processes: &[u32]) {
+    let numbers = processes.iter().map(u32::to_string);
+    let sent = Command::new("kill").arg(format!("-{name}")).args(numbers).stderr(Stdio::null()).status();
+    let any_left = || processes.iter().any(|number| Path::new(&format!("/proc/{number}")).exists());
+    assert!(sent.expect("`kill` is there").success() || any_left(), "{processes:?} are gone already");
+}
+
+/// The processes that it started.
+fn children_of(parent: u32) -> Vec<u32> {
+    let all = fs::read_dir("/proc").expect("processes are in /proc").flatten();
+    let numbers = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let is_child = |number: &u32| {
+        let stat = fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
+        // After the name, which may hold anything: the state, then the parent.
+        let after = stat.rsplit_once(')').map(|(_, after)| after).unwrap_or_default();
+        after.split_whitespace().nth(1) == Some(&parent.to_string())
+    };
+    numbers.filter(is_child).collect()
 }
 
 /// The shared server, if it runs, with the lock on it.

@@ -16,8 +16,8 @@ use super::{
 
 /// Long enough for a machine that is busy.
 const PATIENT: &str = "20s";
-/// For faults that only the deadline ends.
-const SHORT: &str = "400ms";
+/// For faults that only the deadline ends: long enough to have sent the request on a machine that is busy.
+const SHORT: &str = "2s";
 
 /// The call as a pattern makes it: with the deadline, but one try, so that its advice is seen.
 fn layered(system: &HttpSystem, lookup: Arc<dyn Lookup>, attempt: &str) -> Arc<dyn Call> {
@@ -84,6 +84,7 @@ fn faults() -> Vec<(&'static str, Answer)> {
         ("hangs inside the body", Answer::HangInBody { length: 100, sent: "{\"a\": ".into() }),
         ("closes without an answer", Answer::Close),
         ("resets the connection", Answer::Reset),
+        ("resets inside the body", Answer::ResetInBody { length: 100, sent: "{\"a\": ".into() }),
         ("trickles byte by byte", Answer::Trickle { content_type: "application/json".into(), pieces }),
         ("trickles for ever", Answer::EndlessBody),
         ("sends 100 MB", Answer::Large { length: 100 << 20 }),

@@ -188,10 +188,10 @@ async fn changed_tables_are_noticed() {
 async fn a_value_of_the_caller_that_does_not_fit() {
     let shop = Shop::new(PRODUCTS, "").await;
     let names = Names { vars: vec!["caller".into()], ..Names::default() };
-    let sql = op("select id from products where id = ${$caller.name}");
+    let sql = op("select id from products where id = ${$caller.claims.team}");
     let op = shop.system.prepare(&sql, &names, &mut Diagnostics::default()).unwrap();
     let mut scope = Scope::new(Value::object());
-    scope.set("caller", json(r#"{"name": "red"}"#));
+    scope.set("caller", json(r#"{"claims": {"team": {"a": 1}}}"#));
     let params = op.slots.iter().map(|slot| slot.render(&scope).unwrap()).collect::<Vec<_>>().into();
     let effect = op.effect;
     let request = Request { op: Arc::new(op), params, effect, key: None, vars: Arc::default(), page: None };
