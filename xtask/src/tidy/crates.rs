@@ -6,6 +6,8 @@ use super::Tree;
 
 const CORE: &str = "renkei-core";
 const DERIVE: &str = "renkei-derive";
+/// How a PostgreSQL server is reached: a library for two of the ring, not one of it.
+const PG: &str = "renkei-pg";
 /// Test help may be used by everybody, in tests only.
 const TESTKIT: &str = "renkei-testkit";
 /// What the bench measures beside: it knows nothing of Renkei, and nobody builds on it.
@@ -38,8 +40,9 @@ fn may_use(user: &str, used: &str, in_tests: bool) -> bool {
         // Test help stands outside the star, like a test.
         (TESTKIT, _) => true,
         (CORE, DERIVE) => true,
+        (PG, _) => used == CORE || used == DERIVE,
         (CORE, _) => false,
-        (_, CORE | DERIVE) => true,
+        (_, CORE | DERIVE | PG) => true,
         // A ring crate's own tests may wire several members together.
         _ => in_tests,
     }

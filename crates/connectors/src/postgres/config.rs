@@ -4,8 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use renkei_core::{Diagnostic, Diagnostics, Node, NodeKind, Secret, read::Bytes};
 use renkei_derive::FromNode;
-use tokio_postgres::config::{Host, SslMode};
-use url::Url;
+use renkei_pg::{Target, Tls};
 
 /// A PostgreSQL database.
 #[derive(Clone, Debug, FromNode)]
@@ -56,32 +55,8 @@ pub struct Config {
     pub application_name: String,
 }
 
-/// How a connection is encrypted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromNode)]
-pub enum Tls {
-    /// Not at all.
-    Disable,
-    /// If the server can; whoever it is.
-    Prefer,
-    /// Always; whoever it is. Protects from those who listen, not from those who pretend to be the server.
-    Require,
-    /// Always; the certificate must be valid for the host.
-    Verify,
-}
-
 /// More connections than this never help.
 const MAX_CONNECTIONS: usize = 1_000;
-
-/// Where and how to connect.
-#[derive(Clone, Debug)]
-pub(super) struct Target {
-    /// Everything but the password's display is in here; it hides that itself.
-    pub(super) postgres: tokio_postgres::Config,
-    pub(super) tls: Tls,
-    pub(super) ca: Option<PathBuf>,
-    /// To be masked in the server's own words.
-    pub(super) secrets: Vec<Secret>,
-}
 
 /// What is wrong, with which key, and how to mend it.
 struct Wrong {
@@ -97,99 +72,39 @@ impl Config {
     }
 
     fn read_target(&self) -> Result<Target, Wrong> {
-        let (mut postgres, url_tls, url_ca) = match &self.url {
-            Some(url) => read_url(url)?,
+        let mut target = match &self.url {
+            Some(url) => Target::from_url(url).map_err(|renkei_pg::Wrong { message, hint }| Wrong {
+                key: "url",
+                message,
+                hint,
+            })?,
             None => {
                 let mut postgres = tokio_postgres::Config::new();
                 postgres.host(self.host.as_deref().unwrap_or("localhost"));
                 if let Some(port) = self.port {
                     postgres.port(port);
                 }
-                (postgres, None, None)
+                Target::new(postgres)
             }
         };
         if let Some(user) = &self.user {
-            postgres.user(user);
+            target.postgres.user(user);
         }
         if let Some(password) = &self.password {
-            postgres.password(password.expose());
+            target.postgres.password(password.expose());
         }
         if let Some(database) = &self.database {
-            postgres.dbname(database);
+            target.postgres.dbname(database);
         }
-        postgres.application_name(&self.application_name);
-        let tls = self.tls.or(url_tls).unwrap_or_else(|| match is_here(&postgres) {
-            true => Tls::Disable,
-            false => Tls::Verify,
-        });
-        postgres.ssl_mode(match tls {
-            Tls::Disable => SslMode::Disable,
-            Tls::Prefer => SslMode::Prefer,
-            Tls::Require | Tls::Verify => SslMode::Require,
-        });
-        let mut secrets: Vec<Secret> = self.url.iter().cloned().collect();
-        let password = postgres.get_password().map(String::from_utf8_lossy);
-        secrets.extend(password.map(|password| Secret::new(password.into_owned())));
-        Ok(Target { postgres, tls, ca: self.ca.clone().or(url_ca), secrets })
-    }
-}
-
-/// Whether no byte leaves this machine.
-fn is_here(postgres: &tokio_postgres::Config) -> bool {
-    postgres.get_hosts().iter().all(|host| match host {
-        Host::Tcp(name) => {
-            name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        target.postgres.application_name(&self.application_name);
+        if let Some(ca) = &self.ca {
+            target.ca = Some(ca.clone());
         }
-        #[cfg(unix)]
-        Host::Unix(_) => true,
-    })
-}
-
-/// The library does not take `+` for a space.
-fn percent(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
-}
-
-type Parts = (tokio_postgres::Config, Option<Tls>, Option<PathBuf>);
-
-/// The library knows neither `sslmode=verify-full` nor `sslrootcert`; so these are taken out first.
-fn read_url(url: &Secret) -> Result<Parts, Wrong> {
-    let wrong = |message: &str| Wrong {
-        key: "url",
-        message: message.into(),
-        hint: "write it like `postgres://USER:PASSWORD@HOST:5432/DATABASE`; `%` and what is special in a password as `%25` and so on",
-    };
-    let mut parsed = Url::parse(url.expose()).map_err(|_| wrong("`url` is no URL"))?;
-    if !matches!(parsed.scheme(), "postgres" | "postgresql") {
-        return Err(wrong("`url` does not begin with `postgres://`"));
+        Ok(match self.tls {
+            Some(tls) => target.with_tls(tls),
+            None => target,
+        })
     }
-    let (mut tls, mut ca) = (None, None);
-    let mut rest = Vec::new();
-    for (key, value) in parsed.query_pairs() {
-        match &*key {
-            "sslmode" => {
-                tls = Some(match &*value {
-                    "disable" => Tls::Disable,
-                    "allow" | "prefer" => Tls::Prefer,
-                    "require" => Tls::Require,
-                    "verify-ca" | "verify-full" => Tls::Verify,
-                    _ => return Err(wrong("the `sslmode` of `url` is none that is known")),
-                });
-            }
-            "sslrootcert" => ca = Some(PathBuf::from(value.into_owned())),
-            _ => rest.push(format!("{}={}", percent(&key), percent(&value))),
-        }
-    }
-    parsed.set_query((!rest.is_empty()).then(|| rest.join("&")).as_deref());
-    let postgres: tokio_postgres::Config =
-        parsed.as_str().parse().map_err(|error: tokio_postgres::Error| {
-            let why = std::error::Error::source(&error).map_or_else(String::new, |why| format!(": {why}"));
-            wrong(&format!("`url` cannot be used{why}"))
-        })?;
-    if postgres.get_hosts().is_empty() {
-        return Err(wrong("`url` names no host"));
-    }
-    Ok((postgres, tls, ca))
 }
 
 fn check(config: &Config, node: &Node, d: &mut Diagnostics) {

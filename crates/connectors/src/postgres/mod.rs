@@ -16,7 +16,6 @@ mod run;
 mod session;
 #[cfg(test)]
 mod tests;
-mod tls;
 mod types;
 
 use std::sync::Arc;
@@ -31,7 +30,8 @@ use renkei_core::{
 
 use crate::sql::{self, Answers, Plan, Rules};
 
-pub use config::{Config, Tls};
+pub use config::Config;
+pub use renkei_pg::Tls;
 
 /// What its answers are like in config tests.
 static ANSWERS: Answers = Answers {

@@ -10,7 +10,8 @@ use std::{
     time::Duration,
 };
 
-use renkei_core::{Error, Kind, Result};
+use renkei_core::{Error, Kind, Result, Secret};
+use renkei_pg::Target;
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -22,10 +23,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
     Config,
-    config::Target,
     error::{Phase, Place},
     session::{Session, Settings},
-    tls,
 };
 
 /// A connection that nobody used for so long is not trusted any more: firewalls forget it.
@@ -38,6 +37,8 @@ pub(super) struct Pool {
     pub(super) system: Arc<str>,
     pub(super) config: Arc<Config>,
     pub(super) target: Target,
+    /// To be masked in the server's own words.
+    secrets: Vec<Secret>,
     tls: MakeRustlsConnect,
     connect_timeout: Duration,
     permits: Arc<Semaphore>,
@@ -62,7 +63,7 @@ impl Pool {
     ) -> Result<Arc<Pool>> {
         let target =
             config.target().map_err(|message| Error::internal(format!("connect `{system}`: {message}")))?;
-        let tls = tls::connector(&system, &target, &base_dir)?;
+        let tls = renkei_pg::connector(&system, &target, &base_dir)?;
         Ok(Arc::new(Pool {
             permits: Arc::new(Semaphore::new(config.max_connections)),
             waiting: AtomicUsize::new(0),
@@ -70,6 +71,7 @@ impl Pool {
             cancels: Mutex::default(),
             system,
             config,
+            secrets: target.secrets(),
             target,
             tls,
             connect_timeout,
@@ -80,7 +82,7 @@ impl Pool {
         Place {
             system: &self.system,
             config: &self.config,
-            secrets: &self.target.secrets,
+            secrets: &self.secrets,
             writes,
             hurried,
             statement: None,

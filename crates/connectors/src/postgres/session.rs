@@ -11,10 +11,11 @@ use std::{
 };
 
 use indexmap::IndexMap;
+use renkei_pg::Target;
 use tokio_postgres::{Client, Connection, Error, Socket, Statement, tls::MakeTlsConnect};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{config::Target, rows::Columns};
+use super::rows::Columns;
 
 /// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 100;

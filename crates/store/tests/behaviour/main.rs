@@ -5,10 +5,12 @@
 #![expect(clippy::unwrap_used, reason = "whatever fails here fails the trial")]
 
 mod member;
+mod postgres;
 mod sqlite;
 mod trials;
 
 trials::all! {
     on_sqlite: sqlite::Sqlite::start(false),
     sealed: sqlite::Sqlite::start(true),
+    on_postgres: postgres::Postgres::start(),
 }

@@ -11,10 +11,14 @@ use rustls::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::config::{Target, Tls};
+use super::{Target, Tls};
 
-/// What opens encrypted connections to the target. Reads certificates from files.
-pub(super) fn connector(system: &str, target: &Target, base_dir: &Path) -> Result<MakeRustlsConnect> {
+/// What opens encrypted connections to the target. Reads certificates from files, relative to `base_dir`. `system` is
+/// who is named in errors.
+///
+/// # Errors
+/// `unavailable` for certificates that cannot be read or used.
+pub fn connector(system: &str, target: &Target, base_dir: &Path) -> Result<MakeRustlsConnect> {
     let provider = Arc::new(ring::default_provider());
     let builder =
         ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().map_err(
