@@ -8,6 +8,7 @@ pub mod value;
 pub mod duration;
 pub mod error;
 pub mod secret;
+pub mod tls;
 
 pub mod diagnostic;
 pub mod node;

@@ -3,8 +3,8 @@
 use std::{fmt::Display, path::Path};
 
 use renkei_core::{
-    ConnectContext, Definitions, Diagnostic, Diagnostics, Error, FromNode, Node, NodeKind, Result, Schema,
-    Secret, Value, read::wrong,
+    ConnectContext, Diagnostic, Diagnostics, Error, Node, Result,
+    tls::{Pem, TlsVersion},
 };
 use renkei_derive::FromNode;
 use rustls::{
@@ -26,7 +26,7 @@ pub(super) struct TlsConfig {
     /// the text itself.
     ca: Option<Pem>,
     /// The oldest version of TLS that is spoken, `1.2` or `1.3`. 1.2 without it.
-    min_version: Option<Version>,
+    min_version: Option<TlsVersion>,
 }
 
 fn check(tls: &TlsConfig, node: &Node, d: &mut Diagnostics) {
@@ -42,84 +42,10 @@ fn check(tls: &TlsConfig, node: &Node, d: &mut Diagnostics) {
     );
 }
 
-/// A PEM file, or its text.
-enum Pem {
-    File(String),
-    Text(Secret),
-}
-
-impl std::fmt::Debug for Pem {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromNode for Pem {
-    fn from_node(node: &Node, d: &mut Diagnostics) -> Option<Self> {
-        match &node.kind {
-            NodeKind::Unknown => Some(Pem::Text(Secret::new("unknown"))),
-            NodeKind::String(text) if text.value.contains("-----BEGIN ") => {
-                Some(Pem::Text(Secret::new(text.value.clone())))
-            }
-            // A text of several lines is no path, and may hold what must not be shown.
-            NodeKind::String(text) if text.value.is_empty() || text.value.contains('\n') => {
-                let message = "this is neither a path nor a PEM text";
-                d.push(
-                    Diagnostic::error(node.span, message)
-                        .hint("a PEM text has a line such as `-----BEGIN CERTIFICATE-----`"),
-                );
-                None
-            }
-            NodeKind::String(text) => Some(Pem::File(text.value.to_string())),
-            _ => wrong(node, "a path, or a PEM text", d),
-        }
-    }
-
-    fn schema(_: &mut Definitions) -> Schema {
-        Value::from([("type", "string"), ("x-type", "path")])
-    }
-}
-
-impl Pem {
-    fn name(&self) -> &str {
-        match self {
-            Pem::File(path) => path,
-            Pem::Text(_) => "the text",
-        }
-    }
-
-    fn read(&self, base_dir: &Path) -> std::io::Result<Vec<u8>> {
-        match self {
-            Pem::File(path) => std::fs::read(base_dir.join(path)),
-            Pem::Text(text) => Ok(text.expose().as_bytes().to_vec()),
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Version {
-    Tls12,
-    Tls13,
-}
-
-impl FromNode for Version {
-    fn from_node(node: &Node, d: &mut Diagnostics) -> Option<Self> {
-        // Without quotes it is a number, which is as clear.
-        let text = match &node.kind {
-            NodeKind::Unknown => return Some(Version::Tls12),
-            NodeKind::String(text) => text.value.to_string(),
-            NodeKind::Number(number) => number.to_string(),
-            _ => return wrong(node, "`1.2` or `1.3`", d),
-        };
-        match &*text {
-            "1.2" => Some(Version::Tls12),
-            "1.3" => Some(Version::Tls13),
-            _ => wrong(node, "`1.2` or `1.3`: older versions of TLS are not spoken", d),
-        }
-    }
-
-    fn schema(_: &mut Definitions) -> Schema {
-        Value::from([("enum", Value::from(vec!["1.2".into(), "1.3".into(), 1.2.into(), 1.3.into()]))])
+fn read_pem(pem: &Pem, base_dir: &Path) -> std::io::Result<Vec<u8>> {
+    match pem {
+        Pem::File(path) => std::fs::read(base_dir.join(path)),
+        Pem::Text(text) => Ok(text.expose().as_bytes().to_vec()),
     }
 }
 
@@ -145,11 +71,11 @@ impl Material {
     ) -> Result<Self> {
         let Some(config) = config else { return Ok(Material::default()) };
         let fail = |key: &str, pem: &Pem, what: &str, why: &dyn Display| {
-            let text = format!("connect `{system}`: {} (`{place}.{key}`) {what}", quoted(pem));
+            let text = format!("connect `{system}`: {} (`{place}.{key}`) {what}", pem.quoted());
             Error::unavailable(text).detail(why)
         };
         let read = |key: &str, pem: &Pem| {
-            pem.read(&cx.base_dir).map_err(|why| fail(key, pem, "cannot be read; check its path", &why))
+            read_pem(pem, &cx.base_dir).map_err(|why| fail(key, pem, "cannot be read; check its path", &why))
         };
         let certificates = |key: &str, pem: &Pem| -> Result<Vec<CertificateDer<'static>>> {
             let bytes = read(key, pem)?;
@@ -189,7 +115,7 @@ impl Material {
                 })?;
                 CertifiedKey::from_der(chain, private, &ring::default_provider()).map_err(|why| {
                     let what =
-                        format!("is not the key of the certificate in {} (`{place}.cert`)", quoted(cert));
+                        format!("is not the key of the certificate in {} (`{place}.cert`)", cert.quoted());
                     fail("key", key, &what, &why)
                 })?;
                 let both = [&bytes[..], b"\n", &read("cert", cert)?].concat();
@@ -199,8 +125,8 @@ impl Material {
             _ => None,
         };
         let min_version = config.min_version.map(|version| match version {
-            Version::Tls12 => reqwest::tls::Version::TLS_1_2,
-            Version::Tls13 => reqwest::tls::Version::TLS_1_3,
+            TlsVersion::Tls12 => reqwest::tls::Version::TLS_1_2,
+            TlsVersion::Tls13 => reqwest::tls::Version::TLS_1_3,
         });
         Ok(Material { roots, identity, min_version })
     }
@@ -216,12 +142,5 @@ impl Material {
             builder = builder.tls_version_min(version);
         }
         builder
-    }
-}
-
-fn quoted(pem: &Pem) -> String {
-    match pem {
-        Pem::File(path) => format!("`{path}`"),
-        Pem::Text(_) => "the PEM text".to_owned(),
     }
 }
