@@ -29,7 +29,7 @@ pub(crate) fn run(args: CheckArgs) -> ExitCode {
     };
     // Without the environment the keys are not there to be tried.
     if !args.no_env
-        && let Err(error) = serve::http_options(&compiled.server)
+        && let Err(error) = serve::http_options(&compiled.server, &compiled.base_dir)
     {
         exit::fail(&error);
         return ExitCode::from(exit::CONFIG);

@@ -10,6 +10,8 @@ pub(crate) const USAGE: u8 = 2;
 pub(crate) const CONFIG: u8 = 3;
 /// The address is taken, a file cannot be written: the machine said no.
 pub(crate) const MACHINE: u8 = 4;
+/// A second signal ended the process before its drain was over; what a shell says of Ctrl-C.
+pub(crate) const SECOND_SIGNAL: u8 = 130;
 
 /// Says on stderr what the machine refused.
 pub(crate) fn fail(message: &str) -> ExitCode {

@@ -7,7 +7,7 @@ use renkei_config::{Kinds, Loaded, Options, Plan, Replaced, Report, ServerConfig
 use renkei_core::{diagnostic::suggest, group::GroupPlan};
 use renkei_patterns::engine::{self, Engine, Problem};
 
-use crate::exit;
+use crate::{certificate, exit};
 
 /// Everything that a config may name.
 pub(crate) fn kinds() -> Kinds<'static> {
@@ -108,9 +108,17 @@ pub(crate) struct Compiled {
     pub(crate) server_fingerprints: IndexMap<String, u64>,
     /// What is worth a warning, and what the config was read from.
     pub(crate) report: Report,
+    /// See [`Plan::base_dir`].
+    pub(crate) base_dir: PathBuf,
 }
 
 impl Compiled {
+    /// The files and folders that a change of makes another config, certificates included.
+    pub(crate) fn inputs(&self) -> Vec<PathBuf> {
+        let tls = self.server.tls.iter().flat_map(|tls| certificate::files(tls, &self.base_dir));
+        self.report.inputs().iter().cloned().chain(tls).collect()
+    }
+
     /// A group by its name.
     ///
     /// # Errors
@@ -146,6 +154,7 @@ pub(crate) fn compile_after(
         groups: plan.groups,
         server_fingerprints: plan.server_fingerprints,
         report,
+        base_dir: plan.base_dir,
     })
 }
 

@@ -20,6 +20,9 @@ use tracing_subscriber::{
 pub(crate) const DEFAULT_FILTER: &str = "info,rmcp=warn";
 /// The exporters' own lines. What they say of a collector that is down, `telemetry::sender` says once.
 const EXPORTERS: &str = "opentelemetry";
+/// Where the MCP library says, as an error, that an answer found nobody any more: a client that stopped listening. Nobody must
+/// act on it. What goes wrong on our side has lines of our own.
+const DEPARTED: &str = "rmcp::service";
 
 /// How lines are written on stderr.
 #[derive(Debug)]
@@ -44,11 +47,10 @@ impl Log {
                 "`{filter}` is not a log filter: {e}; write a level such as `info`, or `renkei_mcp=debug`"
             )
         })?;
-        let parsed = match format!("{EXPORTERS}=off").parse() {
-            Ok(quiet) if !filter.contains(EXPORTERS) => parsed.add_directive(quiet),
-            _ => parsed,
-        };
-        Ok(Log { filter: parsed, json })
+        // Whoever asks for them gets them.
+        let unasked = [EXPORTERS, DEPARTED].into_iter().filter(|target| !filter.contains(target));
+        let quiet = unasked.filter_map(|target| format!("{target}=off").parse().ok());
+        Ok(Log { filter: quiet.fold(parsed, EnvFilter::add_directive), json })
     }
 
     /// Starts logging; once in a process.

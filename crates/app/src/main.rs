@@ -2,6 +2,7 @@
 
 mod aside;
 mod call;
+mod certificate;
 mod check;
 mod cli;
 mod demo;

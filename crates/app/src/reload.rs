@@ -11,6 +11,7 @@ use std::{
 
 use indexmap::IndexMap;
 use renkei_config::{Report, Style};
+use renkei_http::{Identity, Tls};
 use renkei_mcp::Site;
 use renkei_patterns::engine::Engine;
 use tokio::{
@@ -20,14 +21,15 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    endpoints,
+    certificate, endpoints,
     load::{self, Compiled},
     watch::{self, Look},
 };
 
 /// What only a new process can change.
-const FIXED: [&str; 18] = [
+const FIXED: [&str; 25] = [
     "listen",
+    "trusted_proxies",
     "store",
     "public_url",
     "hosts",
@@ -35,10 +37,16 @@ const FIXED: [&str; 18] = [
     "auth",
     "limits.request_body",
     "limits.body_pause",
+    "limits.body_time",
     "limits.request_headers",
+    "limits.header_lines",
+    "limits.request_uri",
     "limits.header_time",
     "limits.write_pause",
     "limits.connections",
+    "limits.streams",
+    "limits.handshakes",
+    "limits.handshake_time",
     "limits.sessions",
     "limits.session_idle",
     "limits.drain",
@@ -90,8 +98,12 @@ pub(crate) struct Reload {
     hangup: Option<Signal>,
     site: Arc<Site>,
     served: Served,
+    /// What the listener shows; nothing where it encrypts nothing.
+    tls: Option<Tls>,
     /// Of `server` at the start.
     fingerprints: IndexMap<String, u64>,
+    /// Whether the config said so at the start.
+    encrypts: bool,
     watches: bool,
     inputs: Vec<PathBuf>,
     /// How they looked before they were read.
@@ -111,9 +123,11 @@ impl Reload {
             hangup: None,
             site,
             served: Served::new(compiled.engine.clone()),
+            tls: None,
             fingerprints: compiled.server_fingerprints.clone(),
+            encrypts: compiled.server.tls.is_some(),
             watches: compiled.server.watch,
-            inputs: compiled.report.inputs().to_vec(),
+            inputs: compiled.inputs(),
             seen: Look::default(),
         }
     }
@@ -126,6 +140,11 @@ impl Reload {
     pub(crate) fn on(self, hangup: io::Result<Signal>) -> Self {
         let hangup = hangup.inspect_err(|error| tracing::error!(%error, "cannot listen for SIGHUP")).ok();
         Reload { hangup, ..self }
+    }
+
+    /// A new certificate is shown here.
+    pub(crate) fn with_tls(self, tls: Option<Tls>) -> Self {
+        Reload { tls, ..self }
     }
 
     pub(crate) fn served(&self) -> Served {
@@ -154,20 +173,23 @@ impl Reload {
     }
 
     async fn apply(&mut self) {
-        let (paths, old) = (self.paths.clone(), self.served.engine());
+        let (paths, old, encrypts) = (self.paths.clone(), self.served.engine(), self.tls.is_some());
         // Files are read, and many templates compiled.
-        let read = aside(move || read(&paths, &old)).await;
-        let compiled = match read {
+        let read = aside(move || read(&paths, &old, encrypts)).await;
+        let (compiled, identity) = match read {
             Ok(Ok(compiled)) => compiled,
             Ok(Err(failure)) => return self.refuse(failure),
             Err(error) => return tracing::error!(%error, "the config was not read: a fault in Renkei"),
         };
         self.warn_of_fixed(&compiled);
+        if let (Some(tls), Some(identity)) = (&self.tls, identity) {
+            tls.replace(identity);
+        }
         compiled.engine.start();
         self.site.replace(endpoints::new(&compiled)).await;
-        self.served.set(compiled.engine);
         self.watches = compiled.server.watch;
-        self.inputs = compiled.report.inputs().to_vec();
+        self.inputs = compiled.inputs();
+        self.served.set(compiled.engine);
         tracing::info!("the changed config is served");
     }
 
@@ -188,7 +210,12 @@ impl Reload {
     fn warn_of_fixed(&self, compiled: &Compiled) {
         let new = &compiled.server_fingerprints;
         let differs = |key: &&&str| self.fingerprints.get(**key) != new.get(**key);
-        let keys: Vec<String> = FIXED.iter().filter(differs).map(|key| format!("`server.{key}`")).collect();
+        let mut keys: Vec<String> =
+            FIXED.iter().filter(differs).map(|key| format!("`server.{key}`")).collect();
+        // Another certificate is no news; to encrypt or not is.
+        if self.encrypts != compiled.server.tls.is_some() {
+            keys.push("`server.tls`".to_owned());
+        }
         if !keys.is_empty() {
             let keys = keys.join(", ");
             tracing::warn!("{keys}: a change takes effect with the next start; the rest is applied now");
@@ -202,17 +229,21 @@ struct Failure {
     inputs: Vec<PathBuf>,
 }
 
-fn read(paths: &[PathBuf], old: &Engine) -> Result<Compiled, Failure> {
+fn read(paths: &[PathBuf], old: &Engine, encrypts: bool) -> Result<(Compiled, Option<Identity>), Failure> {
     let of_report =
         |report: Report| Failure { text: report.render(Style::PLAIN), inputs: report.inputs().to_vec() };
     let loaded = load::load(paths, false).map_err(of_report)?;
     if !loaded.report.is_empty() {
         tracing::warn!("the changed config has warnings:\n{}", loaded.report.render(Style::PLAIN));
     }
-    load::compile_after(loaded, Some(old)).map_err(|(report, problems)| {
+    let compiled = load::compile_after(loaded, Some(old)).map_err(|(report, problems)| {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         Failure { text: lines.join("\n"), inputs: report.inputs().to_vec() }
-    })
+    })?;
+    let config = compiled.server.tls.as_ref().filter(|_| encrypts);
+    let identity = config.map(|tls| certificate::read(tls, &compiled.base_dir)).transpose();
+    let identity = identity.map_err(|text| Failure { text, inputs: compiled.inputs() })?;
+    Ok((compiled, identity))
 }
 
 async fn asked(hangup: &mut Option<Signal>) {

@@ -1,16 +1,20 @@
 //! `renkei serve`: the config as an MCP server, over HTTP or stdio.
 
-use std::{io::Write as _, net::SocketAddr, process::ExitCode, sync::Arc};
+use std::{io::Write as _, net::SocketAddr, path::Path, process::ExitCode, sync::Arc};
 
 use renkei_config::{AuthConfig, JwtConfig, Loaded, ServerConfig};
 use renkei_core::Secret;
-use renkei_http::{Access, Algorithm, ApiKey, Authentication, Authority, Health, JwtKey, JwtOptions, Pages};
+use renkei_http::{
+    Access, Algorithm, ApiKey, Authentication, Authority, Health, JwtKey, JwtOptions, Options, Pages,
+    Proxies, Tls,
+};
 use renkei_mcp::Site;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     aside::Aside,
+    certificate,
     cli::ServeArgs,
     endpoints, exit, load,
     logging::Log,
@@ -56,7 +60,17 @@ async fn serve(
     }
     compiled.engine.start();
     let site = Site::new(endpoints::new(&compiled), stop.clone());
-    let reload = changes(Reload::new(args.config.paths, !args.no_watch, &compiled, site.clone()));
+    let options = match (!args.stdio).then(|| http_options(&compiled.server, &compiled.base_dir)).transpose()
+    {
+        Ok(options) => options,
+        Err(error) => {
+            exit::fail(&error);
+            return ExitCode::from(exit::CONFIG);
+        }
+    };
+    let tls = options.as_ref().and_then(|options| options.tls.clone());
+    let reload = Reload::new(args.config.paths, !args.no_watch, &compiled, site.clone()).with_tls(tls);
+    let reload = changes(reload);
     let served = reload.served();
     let end = CancellationToken::new();
     let groups = compiled.groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>();
@@ -64,13 +78,14 @@ async fn serve(
     // From here on the plan belongs to the reload alone: nothing else keeps one that was replaced.
     drop(compiled);
     let reloading = tokio::spawn(reload.run(end.clone()));
-    let code = if args.stdio {
-        serve_stdio(site, args.group.as_deref()).await
-    } else {
-        let address = args.listen.unwrap_or(config.listen);
-        match listen(address, &groups).await {
-            Ok(listener) => serve_http(&config, site, listener, telemetry, stop, served).await,
-            Err(code) => code,
+    let code = match options {
+        None => serve_stdio(site, args.group.as_deref()).await,
+        Some(options) => {
+            let scheme = if options.tls.is_some() { "https" } else { "http" };
+            match listen(args.listen.unwrap_or(config.listen), scheme, &groups).await {
+                Ok(listener) => serve_http(&config, options, site, listener, telemetry, stop, served).await,
+                Err(code) => code,
+            }
         }
     };
     end.cancel();
@@ -81,16 +96,16 @@ async fn serve(
 }
 
 /// Listens, and says where.
-async fn listen(address: SocketAddr, groups: &[Arc<str>]) -> Result<TcpListener, ExitCode> {
+async fn listen(address: SocketAddr, scheme: &str, groups: &[Arc<str>]) -> Result<TcpListener, ExitCode> {
     let listener = TcpListener::bind(address).await.map_err(|error| {
         exit::fail(&format!(
             "failed to listen on `{address}`: {error}; `--listen 127.0.0.1:0` takes a free port"
         ))
     })?;
     let address = listener.local_addr().unwrap_or(address);
-    announce(&format!("listening on http://{address}/mcp"));
+    announce(&format!("listening on {scheme}://{address}/mcp"));
     for group in groups {
-        announce(&format!("group `{group}` on http://{address}/mcp/{group}"));
+        announce(&format!("group `{group}` on {scheme}://{address}/mcp/{group}"));
     }
     Ok(listener)
 }
@@ -98,6 +113,7 @@ async fn listen(address: SocketAddr, groups: &[Arc<str>]) -> Result<TcpListener,
 /// Serves until `stop`, then drains.
 pub(crate) async fn serve_http(
     config: &ServerConfig,
+    mut options: Options,
     site: Arc<Site>,
     listener: TcpListener,
     telemetry: &Telemetry,
@@ -108,15 +124,15 @@ pub(crate) async fn serve_http(
         Ok(address) => address,
         Err(error) => return exit::fail(&format!("failed to read the listener's address: {error}")),
     };
-    let mut options = match http_options(config) {
-        Ok(options) => options,
-        Err(error) => {
-            exit::fail(&error);
-            return ExitCode::from(exit::CONFIG);
-        }
-    };
     if !address.ip().is_loopback() && options.authentication.anonymous_allowed {
         tracing::warn!(%address, "whoever reaches this address may call every tool: `server.auth` says who may");
+    }
+    if !address.ip().is_loopback() && config.sends_credentials_in_the_clear() {
+        tracing::warn!(
+            %address,
+            "keys and tokens cross the network in the clear: `server.tls` encrypts, `server.trusted_proxies` names a \
+             proxy that does"
+        );
     }
     options.health = health(now, address.ip().is_loopback());
     let page = telemetry.page(config);
@@ -158,7 +174,7 @@ fn health(served: Served, names: bool) -> Health {
 }
 
 /// The listener's options. What they refuse, the config's own check has let through: say it plainly.
-pub(crate) fn http_options(config: &ServerConfig) -> Result<renkei_http::Options, String> {
+pub(crate) fn http_options(config: &ServerConfig, base_dir: &Path) -> Result<Options, String> {
     let host = |name: &str| {
         Authority::parse(name).ok_or_else(|| format!("`{name}` in `server.hosts` is not a host"))
     };
@@ -172,19 +188,29 @@ pub(crate) fn http_options(config: &ServerConfig) -> Result<renkei_http::Options
         any_host: false,
     };
     let limits = &config.limits;
-    Ok(renkei_http::Options {
+    let identity = config.tls.as_ref().map(|tls| certificate::read(tls, base_dir)).transpose()?;
+    let proxies: Vec<_> = config.trusted_proxies.iter().map(|network| network.0).collect();
+    Ok(Options {
+        tls: identity.map(Tls::new),
+        proxies: Proxies::new(&proxies),
         access,
         authentication: config.auth.as_ref().map_or_else(|| Ok(Authentication::default()), authentication)?,
         limits: renkei_http::Limits {
             connections: limits.connections,
+            handshakes: limits.handshakes,
+            handshake_time: limits.handshake_time,
+            streams: limits.streams,
+            header_lines: limits.header_lines,
+            uri_bytes: limits.request_uri.as_usize(),
             header_bytes: limits.request_headers.as_usize(),
             header_time: limits.header_time,
             body_bytes: limits.request_body.0,
             body_pause: limits.body_pause,
+            body_time: limits.body_time,
             write_pause: limits.write_pause,
             drain_time: limits.drain,
         },
-        ..renkei_http::Options::default()
+        ..Options::default()
     })
 }
 
@@ -229,9 +255,14 @@ pub(crate) fn stop_on_signal() -> CancellationToken {
         tracing::info!("stopping: requests under way are finished; a second signal ends at once");
         told.cancel();
         signal().await;
-        std::process::abort();
+        end_at_once();
     });
     stop
+}
+
+#[expect(clippy::disallowed_methods, reason = "whoever signals twice does not want the drain")]
+fn end_at_once() {
+    std::process::exit(exit::SECOND_SIGNAL.into())
 }
 
 async fn signal() {

@@ -52,6 +52,7 @@ tools:
   slow: {{ description: Gives up., timeout: 50ms, call: {{ api: GET /hang }} }}
 resources:
   note: {{ uri: 'note://{{id}}', input: {{ id: string }}, text: 'note ${{.id}}' }}
+  state: {{ uri: 'state://now', watch: 1s, call: {{ api: GET /get }} }}
 prompts:
   greet: {{ messages: [{{ user: Hello }}] }}
 "#
@@ -308,6 +309,25 @@ async fn the_audit_has_one_line_a_call() {
     assert!(digest.starts_with("sha256:") && digest.len() == 71, "{digest}");
     assert!(!format!("{lines:?}").contains("70001"), "what it said is not told");
     assert!(!log.contains("audit"), "the file has the lines, not the log: {log}");
+}
+
+/// Somebody subscribed, and that is told once. When they stop listening, nobody must get up.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_reads_for_subscribers_is_no_call() {
+    let upstream = upstream().await;
+    let mut server =
+        Server::start(&upstream.url(), "  audit: { file: audit.log }", &["--log", "info,rmcp=warn"]);
+    let filter = json!({ "notifications": { "resourceSubscriptions": ["state://now"] } });
+    let listening = server.send("subscriptions/listen", filter, "");
+    upstream.wait_received(3).await;
+    drop(listening);
+    let log = server.end();
+    let lines = server.audit();
+    let seen: Vec<_> =
+        lines.iter().map(|line| ["kind", "name", "outcome"].map(|key| &line["fields"][key])).collect();
+    assert_eq!(seen, [[&json!("subscription"), &json!("state"), &json!("ok")]]);
+    assert_eq!(lines[0]["fields"]["client"], "127.0.0.1");
+    assert!(!log.contains("ERROR"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

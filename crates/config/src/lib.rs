@@ -11,6 +11,7 @@ mod environment;
 
 mod auth;
 mod icon;
+mod listener;
 mod server;
 mod telemetry;
 
@@ -33,6 +34,7 @@ pub use auth::{ApiKeyConfig, AuthConfig, JwtAlgorithm, JwtConfig, Sha256Hex};
 pub use environment::{MAX_VALUE_FILE_BYTES, Variables, of_process};
 pub use files::MAX_FILES;
 pub use icon::IconConfig;
+pub use listener::{Network, TlsConfig};
 pub use plan::{Kinds, Loaded, Options, Plan, Replaced, load, load_replaced, load_with_environment};
 pub use reference::reference;
 pub use report::{Report, Style};

@@ -12,6 +12,7 @@ use url::Url;
 use crate::{
     auth::AuthConfig,
     icon::IconConfig,
+    listener::{Network, TlsConfig},
     telemetry::{AuditConfig, MetricsConfig, TelemetryConfig},
 };
 
@@ -41,6 +42,17 @@ pub struct ServerConfig {
     /// loopback needs `hosts` or `public_url`, and should have `auth`.
     #[config(default = "127.0.0.1:8383")]
     pub listen: SocketAddr,
+
+    /// How connections are encrypted. Without it the server speaks plain HTTP/1.1: on loopback, or behind a proxy that
+    /// encrypts.
+    pub tls: Option<TlsConfig>,
+
+    /// The addresses of proxies in front of the server. What they say in `Forwarded` or `X-Forwarded-For`, `-Host` and
+    /// `-Proto` of the client is believed, read from the right up to the first address that is not in here; from all
+    /// others these headers count for nothing. A proxy must write or remove each of them: what it lets pass, its client
+    /// wrote.
+    #[config(default)]
+    pub trusted_proxies: Vec<Network>,
 
     /// Where durable data is kept: `sqlite:PATH` (relative to the config's folder) or `postgres://…`. This
     /// version checks it and keeps nothing yet.
@@ -109,9 +121,21 @@ pub struct LimitsConfig {
     #[config(default = "30s")]
     pub body_pause: Duration,
 
-    /// The headers of one request, and the time that they may take.
+    /// How long a body may take as a whole.
+    #[config(default = "2m")]
+    pub body_time: Duration,
+
+    /// The headers of one request, with its first line.
     #[config(default = "32KiB")]
     pub request_headers: Bytes,
+
+    /// The number of headers of one request.
+    #[config(default = 100)]
+    pub header_lines: usize,
+
+    /// The path and the query of one request.
+    #[config(default = "8KiB")]
+    pub request_uri: Bytes,
 
     /// How long the headers of a request may take, and how long a connection may be idle.
     #[config(default = "30s")]
@@ -124,6 +148,18 @@ pub struct LimitsConfig {
     /// Connections at once; more wait.
     #[config(default = 4096)]
     pub connections: usize,
+
+    /// Requests at once on one connection of HTTP/2; the client holds back more.
+    #[config(default = 100)]
+    pub streams: usize,
+
+    /// TLS handshakes at once; more wait.
+    #[config(default = 256)]
+    pub handshakes: usize,
+
+    /// How long a client may take to begin a TLS handshake and to end it.
+    #[config(default = "10s")]
+    pub handshake_time: Duration,
 
     /// Calls that run at once, over all clients; one more is refused.
     #[config(default = 256)]
@@ -234,6 +270,15 @@ impl Default for ServerConfig {
     }
 }
 
+impl ServerConfig {
+    /// Whether callers show keys or tokens on connections that nothing is known to encrypt. Of an address that others
+    /// can reach.
+    pub fn sends_credentials_in_the_clear(&self) -> bool {
+        let shown = self.auth.as_ref().is_some_and(|auth| !auth.api_keys.is_empty() || !auth.jwt.is_empty());
+        shown && self.tls.is_none() && self.trusted_proxies.is_empty()
+    }
+}
+
 fn check_server(server: &ServerConfig, node: &Node, d: &mut Diagnostics) {
     let place = |key: &str| node.get(key).map_or(node.span, |value| value.span);
     if server.name.is_empty() {
@@ -281,6 +326,13 @@ fn check_server(server: &ServerConfig, node: &Node, d: &mut Diagnostics) {
                 .hint("give them an address of their own, `metrics: { listen: 127.0.0.1:9383 }`, or let nobody call without a key"),
         );
     }
+    if server.sends_credentials_in_the_clear() {
+        let message =
+            "keys and tokens cross the network in the clear: whoever sees one can call as its owner";
+        d.push(Diagnostic::warning(place("listen"), message).hint(
+            "add `tls: { cert: …, key: … }`, or name the proxy that encrypts: `trusted_proxies: [10.0.0.5]`",
+        ));
+    }
     if server.auth.is_none() {
         d.push(
             Diagnostic::warning(place("listen"), "everybody who reaches this address can call every tool")
@@ -294,6 +346,9 @@ fn check_server(server: &ServerConfig, node: &Node, d: &mut Diagnostics) {
 fn check_limits(limits: &LimitsConfig, node: &Node, d: &mut Diagnostics) {
     let positive = [
         ("connections", limits.connections > 0),
+        ("streams", limits.streams > 0),
+        ("handshakes", limits.handshakes > 0),
+        ("handshake_time", !limits.handshake_time.is_zero()),
         ("concurrent_calls", limits.concurrent_calls > 0),
         ("list_page", limits.list_page > 0),
         ("listed_resources", limits.listed_resources > 0),
@@ -306,11 +361,14 @@ fn check_limits(limits: &LimitsConfig, node: &Node, d: &mut Diagnostics) {
         ("ask_state", limits.ask_state.0 > 0),
         ("request_body", limits.request_body.0 > 0),
         ("request_headers", limits.request_headers.0 > 0),
+        ("header_lines", limits.header_lines > 0),
+        ("request_uri", limits.request_uri.0 > 0),
         ("result_bytes", limits.result_bytes.0 > 0),
         ("content_bytes", limits.content_bytes.0 > 0),
         ("tool_timeout", !limits.tool_timeout.is_zero()),
         ("header_time", !limits.header_time.is_zero()),
         ("body_pause", !limits.body_pause.is_zero()),
+        ("body_time", !limits.body_time.is_zero()),
         ("write_pause", !limits.write_pause.is_zero()),
         ("session_idle", !limits.session_idle.is_zero()),
     ];

@@ -1,7 +1,8 @@
 //! The audit: one line for each call from outside, and the same in numbers.
 //!
 //! Lines have the target [`TARGET`] and the level `info`. Each call has exactly one, whatever becomes of it: a call
-//! that nobody waited for to the end has one, too.
+//! that nobody waited for to the end has one, too. What the server does unasked, such as looking again at a resource that
+//! somebody subscribed to, is no call from outside: it has none, and counts for nothing here.
 
 use std::fmt::Write as _;
 
@@ -76,9 +77,11 @@ impl<'a> Record<'a> {
         cx: &'a CallContext,
         (shown, arguments): (Arguments, &Value),
     ) -> Self {
-        let is_on = tracing::enabled!(target: TARGET, Level::INFO);
+        let is_on = !cx.unasked && tracing::enabled!(target: TARGET, Level::INFO);
         let arguments = if is_on { shown.show(arguments) } else { None };
-        metrics::gauge!(metric::CALLS_NOW.name, "kind" => kind).increment(1.0);
+        if !cx.unasked {
+            metrics::gauge!(metric::CALLS_NOW.name, "kind" => kind).increment(1.0);
+        }
         let (label, started) = (name.to_owned(), Instant::now());
         Record { kind, name, label, effect, cx, arguments, started, ended: false }
     }
@@ -101,6 +104,9 @@ impl<'a> Record<'a> {
     }
 
     fn write(&self, outcome: &'static str, applied: Applied, error: Option<&Error>) {
+        if self.cx.unasked {
+            return;
+        }
         let (kind, took) = (self.kind, self.started.elapsed());
         metrics::counter!(
             metric::CALLS.name, "kind" => kind, "name" => self.label.clone(), "outcome" => outcome
@@ -114,6 +120,7 @@ impl<'a> Record<'a> {
             name = self.name,
             principal = &*self.cx.principal.name,
             auth = self.cx.principal.how.as_str(),
+            client = self.cx.client.map(tracing::field::display),
             arguments = self.arguments,
             outcome,
             applied = applied.as_str(),
@@ -127,7 +134,9 @@ impl<'a> Record<'a> {
 
 impl Drop for Record<'_> {
     fn drop(&mut self) {
-        metrics::gauge!(metric::CALLS_NOW.name, "kind" => self.kind).decrement(1.0);
+        if !self.cx.unasked {
+            metrics::gauge!(metric::CALLS_NOW.name, "kind" => self.kind).decrement(1.0);
+        }
         if !self.ended {
             let applied = if self.effect == Effect::Read { Applied::No } else { Applied::Unknown };
             self.write(Kind::Cancelled.as_str(), applied, None);

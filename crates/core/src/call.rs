@@ -3,6 +3,7 @@
 use std::{
     any::Any,
     fmt,
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering},
@@ -155,12 +156,20 @@ impl Payload {
     }
 }
 
+/// From where a request came: the listener puts it beside the request for whoever makes a call of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
+
 /// Under which conditions a call runs. Cheap to clone; layers narrow it on the way in.
 #[derive(Clone, Debug)]
 pub struct CallContext {
     /// Everything under this call shares what is left until then.
     pub deadline: Instant,
     pub principal: Arc<Principal>,
+    /// From where it was asked, as far as that is known: for the log and the audit, never for a decision.
+    pub client: Option<IpAddr>,
+    /// Whether nobody asked for this very call: the server looks again for somebody who subscribed. The audit leaves it out.
+    pub unasked: bool,
     /// Cancelled when nobody waits for the result any more.
     pub cancel: CancellationToken,
     pub trace: Trace,
@@ -239,6 +248,8 @@ impl CallContext {
         CallContext {
             deadline,
             principal,
+            client: None,
+            unasked: false,
             cancel: CancellationToken::new(),
             trace: Trace::new(),
             attempt: Arc::default(),

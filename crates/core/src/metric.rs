@@ -54,8 +54,8 @@ pub const BUILD: Metric =
 pub const CALLS: Metric = counter(
     "renkei_calls_total",
     &["kind", "name", "outcome"],
-    "What was asked of the server, when it was over. `kind` is `tool`, `resource`, `prompt` or `completion`; `name` is \
-     the config's, and empty for what it does not have; `outcome` is `ok`, `asked` (it goes on with a later call) or the kind of the error.",
+    "What was asked of the server, when it was over. `kind` is `tool`, `resource`, `subscription`, `prompt` or \
+     `completion`; `name` is the config's, and empty for what it does not have; `outcome` is `ok`, `asked` (it goes on with a later call) or the kind of the error.",
 );
 pub const CALL_SECONDS: Metric =
     histogram("renkei_call_duration_seconds", &["kind", "name"], "How long these calls took as a whole.");
@@ -116,6 +116,18 @@ pub const REFUSALS: Metric = counter(
     "Requests that were refused before they reached a tool: `unauthenticated`, `host_not_allowed`, \
      `origin_not_allowed`, `body_too_large` and more.",
 );
+pub const HANDSHAKES: Metric = counter(
+    "renkei_http_handshakes_total",
+    &["result"],
+    "TLS handshakes: `result` is `ok`, `failed`, `slow` (`server.limits.handshake_time`) or `plain` (a request without \
+     TLS).",
+);
+pub const CUT: Metric = counter(
+    "renkei_http_cut_total",
+    &["limit"],
+    "What was ended because a client was slow or the server stopped: connections, or streams of HTTP/2. `limit` is the key \
+     of `server.limits`: `header_time`, `write_pause` or `drain`.",
+);
 pub const RECEIVED_BYTES: Metric =
     counter("renkei_http_received_bytes_total", &[], "Bytes that clients sent, headers included.");
 pub const SENT_BYTES: Metric =
@@ -144,6 +156,8 @@ pub const ALL: &[Metric] = &[
     CONNECTIONS_TOTAL,
     REQUESTS,
     REFUSALS,
+    HANDSHAKES,
+    CUT,
     RECEIVED_BYTES,
     SENT_BYTES,
 ];

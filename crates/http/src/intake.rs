@@ -1,4 +1,4 @@
-//! The size and the pace of request bodies.
+//! The size of a request's head, and the size and the pace of its body.
 
 use std::{
     pin::Pin,
@@ -25,34 +25,63 @@ use crate::reply::Refusal;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limit {
+    pub(crate) uri_bytes: usize,
+    pub(crate) header_lines: usize,
     pub(crate) bytes: u64,
     pub(crate) pause: Duration,
+    /// Of the whole body.
+    pub(crate) time: Duration,
 }
 
 /// Why a body was cut, as the body tells the layer that waits for the answer.
 const WHOLE: u8 = 0;
 const TOO_LARGE: u8 = 1;
-const TOO_SLOW: u8 = 2;
+const PAUSED: u8 = 2;
+const TOO_LONG: u8 = 3;
 
 pub(crate) async fn check(State(limit): State<Limit>, request: Request, next: Next) -> Response {
+    if let Some(refused) = head(limit, &request) {
+        return refused.into_response();
+    }
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     if announced.and_then(|text| text.parse::<u64>().ok()).is_some_and(|bytes| bytes > limit.bytes) {
         return too_large(limit);
     }
     let fate = Arc::new(AtomicU8::new(WHOLE));
     let told = fate.clone();
-    let request =
-        request.map(|inner| Body::new(Limited { inner, left: limit.bytes, limit, pause: None, told }));
+    let request = request.map(|inner| Body::new(Limited::new(inner, limit, told)));
     let response = next.run(request).await;
     match fate.load(Ordering::Acquire) {
         TOO_LARGE => too_large(limit),
-        TOO_SLOW => {
+        PAUSED => {
             let pause = renkei_core::duration::format(limit.pause);
-            let message = format!("the body paused for more than {pause}; send it in one go");
-            Refusal::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", message).into_response()
+            too_slow(format!("the body paused for more than {pause}; send it in one go"))
+        }
+        TOO_LONG => {
+            let time = renkei_core::duration::format(limit.time);
+            too_slow(format!("the body took more than {time}; send it faster, or send less"))
         }
         _ => response,
     }
+}
+
+/// Whether the request's line or its headers are too much. The connection has bounded their bytes already.
+fn head(limit: Limit, request: &Request) -> Option<Refusal> {
+    let uri = request.uri().path_and_query().map_or(0, |uri| uri.as_str().len());
+    if uri > limit.uri_bytes {
+        let message = format!("the path and the query have more than `{}` bytes together", limit.uri_bytes);
+        return Some(Refusal::new(StatusCode::URI_TOO_LONG, "uri_too_long", message));
+    }
+    if request.headers().len() > limit.header_lines {
+        let message = format!("the request has more than `{}` headers", limit.header_lines);
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Some(Refusal::new(status, "too_many_headers", message));
+    }
+    None
+}
+
+fn too_slow(message: String) -> Response {
+    Refusal::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", message).into_response()
 }
 
 fn too_large(limit: Limit) -> Response {
@@ -66,9 +95,17 @@ struct Limited {
     inner: Body,
     left: u64,
     limit: Limit,
+    /// When the body must be whole.
+    end: Instant,
     /// Runs while the body is waited for.
     pause: Option<Pin<Box<Sleep>>>,
     told: Arc<AtomicU8>,
+}
+
+impl Limited {
+    fn new(inner: Body, limit: Limit, told: Arc<AtomicU8>) -> Self {
+        Limited { inner, left: limit.bytes, limit, end: Instant::now() + limit.time, pause: None, told }
+    }
 }
 
 impl http_body::Body for Limited {
@@ -81,10 +118,11 @@ impl http_body::Body for Limited {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = &mut *self;
         let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) else {
-            let until = Instant::now() + this.limit.pause;
+            let until = (Instant::now() + this.limit.pause).min(this.end);
             let pause = this.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
             ready!(pause.as_mut().poll(cx));
-            this.told.store(TOO_SLOW, Ordering::Release);
+            let why = if pause.deadline() >= this.end { TOO_LONG } else { PAUSED };
+            this.told.store(why, Ordering::Release);
             return Poll::Ready(Some(Err(axum::Error::new("the body is too slow"))));
         };
         this.pause = None;

@@ -1,22 +1,29 @@
 //! The listener: connections, who may come in, and health. What is served is a router of somebody else.
 //!
 //! A request passes, in this order:
-//! 1. the connection (`listener`): a cap on connections, time for the headers, size of the headers, time for
-//!    a client that does not read;
+//! 1. the connection (`listener`, `connection`): a cap on connections, TLS (`handshake`), time for the headers, size of
+//!    the headers, time for a client that does not read (`stall`, `streams`);
 //! 2. `/health/live` and `/health/ready`, which say little, and so are open to any probe;
-//! 3. `Host` and `Origin` (`access`): a page in somebody's browser must not reach a server on loopback;
-//! 4. authentication (`auth`): afterwards the request's extensions hold an `Arc<Principal>`;
-//! 5. the body's size and pace (`intake`);
-//! 6. the router.
+//! 3. whom a trusted proxy speaks for (`client`);
+//! 4. `Host` and `Origin` (`access`): a page in somebody's browser must not reach a server on loopback;
+//! 5. authentication (`auth`): afterwards the request's extensions hold an `Arc<Principal>`;
+//! 6. the size of its head, and the body's size and pace (`intake`);
+//! 7. the router.
 
 mod access;
 mod auth;
+mod client;
+mod connection;
+mod handshake;
 mod health;
 mod intake;
 mod listener;
 mod metrics;
 mod reply;
 mod stall;
+mod streams;
+mod tls;
+mod work;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -25,14 +32,19 @@ use axum::{Router, middleware};
 pub use self::{
     access::{Access, Authority, Origin, Pages},
     auth::{Algorithm, ApiKey, Authentication, JwtKey, JwtOptions},
+    client::Proxies,
     health::Health,
     listener::{Drained, serve},
     metrics::Metrics,
+    tls::{BadIdentity, Identity, Tls},
 };
 
 /// How a listener behaves.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// Speaks TLS, and HTTP/2 for clients that want it.
+    pub tls: Option<Tls>,
+    pub proxies: Proxies,
     pub access: Access,
     pub authentication: Authentication,
     pub limits: Limits,
@@ -47,14 +59,26 @@ pub struct Options {
 pub struct Limits {
     /// Connections at once. More wait in the system's queue.
     pub connections: usize,
+    /// TLS handshakes at once. More wait.
+    pub handshakes: usize,
+    /// How long a client may take to begin and to end one.
+    pub handshake_time: Duration,
+    /// Requests at once on one connection of HTTP/2.
+    pub streams: usize,
     /// Bytes of a request's line and headers.
     pub header_bytes: usize,
+    /// Headers of a request.
+    pub header_lines: usize,
+    /// Bytes of a request's path and query.
+    pub uri_bytes: usize,
     /// How long the headers of a request may take; so also how long a connection may idle between two.
     pub header_time: Duration,
     /// Bytes of a request's body.
     pub body_bytes: u64,
     /// How long a client may pause within a body.
     pub body_pause: Duration,
+    /// How long a body may take as a whole.
+    pub body_time: Duration,
     /// How long a client may take nothing of a response that is ready for it.
     pub write_pause: Duration,
     /// How long requests under way may take after the shutdown began.
@@ -65,10 +89,16 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             connections: 4096,
+            handshakes: 256,
+            handshake_time: Duration::from_secs(10),
+            streams: 100,
             header_bytes: 32 * 1024,
+            header_lines: 100,
+            uri_bytes: 8 * 1024,
             header_time: Duration::from_secs(30),
             body_bytes: 4 * 1024 * 1024,
             body_pause: Duration::from_secs(30),
+            body_time: Duration::from_secs(120),
             write_pause: Duration::from_secs(60),
             drain_time: Duration::from_secs(30),
         }
@@ -77,9 +107,17 @@ impl Default for Limits {
 
 /// `router` behind everything that does not need a connection. [`serve`] does it; tests may.
 pub fn guard(router: Router, local: SocketAddr, options: &Options) -> Router {
-    let access = Arc::new(access::Guard::new(&options.access, local));
+    let scheme = if options.tls.is_some() { "https" } else { "http" };
+    let access = Arc::new(access::Guard::new(&options.access, local, scheme));
     let authentication = Arc::new(options.authentication.clone());
-    let intake = intake::Limit { bytes: options.limits.body_bytes, pause: options.limits.body_pause };
+    let limits = &options.limits;
+    let intake = intake::Limit {
+        uri_bytes: limits.uri_bytes,
+        header_lines: limits.header_lines,
+        bytes: limits.body_bytes,
+        pause: limits.body_pause,
+        time: limits.body_time,
+    };
     let router = match &options.metrics {
         Some(metrics) => router.merge(metrics.router()),
         None => router,
@@ -88,4 +126,5 @@ pub fn guard(router: Router, local: SocketAddr, options: &Options) -> Router {
         .layer(middleware::from_fn_with_state(intake, intake::check))
         .layer(middleware::from_fn_with_state(authentication, auth::check))
         .layer(middleware::from_fn_with_state(access, access::check))
+        .layer(middleware::from_fn_with_state(options.proxies.clone(), client::check))
 }

@@ -41,6 +41,11 @@ pub(crate) async fn count(request: Request, next: Next) -> Response {
     response
 }
 
+/// Counts what was ended because it reached the limit of that name.
+pub(crate) fn cut(limit: &'static str) {
+    metrics::counter!(metric::CUT.name, "limit" => limit).increment(1);
+}
+
 /// Counts a connection for as long as it lives.
 pub(crate) struct Open(metrics::Gauge);
 

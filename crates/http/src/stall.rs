@@ -3,6 +3,10 @@
 use std::{
     io,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -14,6 +18,8 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
+use crate::metrics::cut;
+
 /// Fails a write that makes no progress for `limit`, and counts bytes. Reads pass: a client may listen as long as it
 /// likes.
 pub(crate) struct Stalling<T> {
@@ -21,6 +27,10 @@ pub(crate) struct Stalling<T> {
     limit: Duration,
     /// Runs while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
+    /// Whether it came to its end.
+    ended: bool,
+    /// Whether a write waits, for others.
+    stuck: Arc<AtomicBool>,
     received: Counter,
     sent: Counter,
 }
@@ -31,9 +41,16 @@ impl<T> Stalling<T> {
             inner,
             limit,
             waiting: None,
+            ended: false,
+            stuck: Arc::default(),
             received: metrics::counter!(metric::RECEIVED_BYTES.name),
             sent: metrics::counter!(metric::SENT_BYTES.name),
         }
+    }
+
+    /// Whether a write waits for the client.
+    pub(crate) fn stuck(&self) -> Arc<AtomicBool> {
+        self.stuck.clone()
     }
 
     fn count(&self, written: &Poll<io::Result<usize>>) {
@@ -43,6 +60,7 @@ impl<T> Stalling<T> {
     }
 
     fn watch<R>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
+        self.stuck.store(polled.is_pending(), Ordering::Relaxed);
         if polled.is_ready() {
             self.waiting = None;
             return polled;
@@ -52,6 +70,10 @@ impl<T> Stalling<T> {
         match waiting.as_mut().poll(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(()) => {
+                // Once: whoever writes may try again.
+                if !std::mem::replace(&mut self.ended, true) {
+                    cut("write_pause");
+                }
                 Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")))
             }
         }
@@ -92,13 +114,12 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Stalling<T> {
         self.inner.is_write_vectored()
     }
 
+    // Of a socket, neither waits; and a flush that is done says nothing of a write that waits.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.inner).poll_flush(cx);
-        self.watch(cx, polled)
+        Pin::new(&mut self.inner).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.inner).poll_shutdown(cx);
-        self.watch(cx, polled)
+        Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }

@@ -88,12 +88,19 @@ async fn whole(args: &DemoArgs, paper: Paper) -> anyhow::Result<ExitCode> {
     let listener = listen(args.listen, compiled.server.listen).await?;
     let url = format!("http://{}/mcp", listener.local_addr()?);
     let stop = CancellationToken::new();
+    let options = match serve::http_options(&compiled.server, &compiled.base_dir) {
+        Ok(options) => options,
+        Err(error) => {
+            exit::fail(&error);
+            return Ok(ExitCode::from(exit::CONFIG));
+        }
+    };
     let server = {
         let site = Site::new(endpoints::new(&compiled), stop.clone());
         let (config, stop) = (compiled.server.clone(), stop.clone());
         let served = Served::new(compiled.engine.clone());
         tokio::spawn(async move {
-            serve::serve_http(&config, site, listener, &Telemetry::default(), stop, served).await
+            serve::serve_http(&config, options, site, listener, &Telemetry::default(), stop, served).await
         })
     };
     paper.heading(&format!("Renkei serves {} at {url}", example.shop().display()));

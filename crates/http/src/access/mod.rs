@@ -14,11 +14,11 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use http::{HeaderMap, StatusCode, header};
+use http::{StatusCode, Version, header};
 use url::Url;
 
 pub use self::names::{Authority, Origin, Pages};
-use crate::reply::Refusal;
+use crate::{client::Forwarded, reply::Refusal};
 
 /// By which names the server may be called, and which pages may call it.
 ///
@@ -45,7 +45,8 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    pub(crate) fn new(access: &Access, local: SocketAddr) -> Self {
+    /// `scheme` is the listener's own.
+    pub(crate) fn new(access: &Access, local: SocketAddr, scheme: &str) -> Self {
         let mut hosts = access.hosts.clone();
         let mut origins = access.origins.clone();
         if let Some(url) = &access.public_url {
@@ -53,27 +54,15 @@ impl Guard {
             origins.extend(Origin::of(url).map(Pages::One));
         }
         let own = own_names(local);
-        origins.extend(own.iter().filter_map(Pages::of_authority));
+        origins.extend(own.iter().filter_map(|name| Pages::of_authority(scheme, name)));
         hosts.extend(own);
         Guard { hosts, origins, any_host: access.any_host }
     }
 
     /// The host that the request is for.
     fn check_host(&self, request: &Request) -> Result<(), Refusal> {
-        let bad = |message: &str| Err(Refusal::new(StatusCode::BAD_REQUEST, "bad_host", message));
-        let mut values = request.headers().get_all(header::HOST).iter();
-        let host = match (values.next(), values.next()) {
-            (Some(host), None) => host.to_str().ok().and_then(Authority::parse),
-            (None, _) => return bad("the request has no `Host` header"),
-            (Some(_), Some(_)) => return bad("the request has more than one `Host` header"),
-        };
-        let Some(host) = host else { return bad("the `Host` header is not a name with an optional port") };
-        // A request line with a whole URL names the host a second time.
-        if let Some(named) = request.uri().authority()
-            && Authority::parse(named.as_str()).as_ref() != Some(&host)
-        {
-            return bad("the request line and the `Host` header name different hosts");
-        }
+        let own = named_host(request)?;
+        let host = forwarded(request).and_then(|said| said.host.clone()).unwrap_or(own);
         if self.any_host || self.hosts.iter().any(|allowed| allowed.covers(&host)) {
             return Ok(());
         }
@@ -84,13 +73,13 @@ impl Guard {
     }
 
     /// The page that the request comes from, if it comes from one.
-    fn check_origin(&self, headers: &HeaderMap) -> Result<Option<Origin>, Refusal> {
-        let mut values = headers.get_all(header::ORIGIN).iter();
+    fn check_origin(&self, request: &Request) -> Result<Option<Origin>, Refusal> {
+        let mut values = request.headers().get_all(header::ORIGIN).iter();
         let Some(value) = values.next() else { return Ok(None) };
         let shown = value.to_str().unwrap_or("?");
         if let (Ok(text), None) = (value.to_str(), values.next())
             && let Some(origin) = Origin::parse(text)
-            && self.origins.iter().any(|allowed| allowed.cover(&origin))
+            && (self.origins.iter().any(|allowed| allowed.cover(&origin)) || is_own(request, &origin))
         {
             return Ok(Some(origin));
         }
@@ -100,6 +89,42 @@ impl Guard {
         );
         Err(Refusal::new(StatusCode::FORBIDDEN, "origin_not_allowed", message))
     }
+}
+
+/// As the request itself says it: `Host`, or `:authority` with HTTP/2.
+fn named_host(request: &Request) -> Result<Authority, Refusal> {
+    let bad = |message: &str| Refusal::new(StatusCode::BAD_REQUEST, "bad_host", message);
+    let mut values = request.headers().get_all(header::HOST).iter();
+    let host = match (values.next(), values.next()) {
+        (Some(host), None) => Some(
+            host.to_str()
+                .ok()
+                .and_then(Authority::parse)
+                .ok_or_else(|| bad("the `Host` header is not a name with an optional port"))?,
+        ),
+        (None, _) => None,
+        (Some(_), Some(_)) => return Err(bad("the request has more than one `Host` header")),
+    };
+    // A request line with a whole URL names the host a second time.
+    let line = request.uri().authority().map(|named| Authority::parse(named.as_str()));
+    match (host, line) {
+        (Some(host), Some(line)) if line.as_ref() != Some(&host) => {
+            Err(bad("the request line and the `Host` header name different hosts"))
+        }
+        (Some(host), _) => Ok(host),
+        (None, Some(Some(line))) if request.version() == Version::HTTP_2 => Ok(line),
+        (None, _) => Err(bad("the request has no `Host` header")),
+    }
+}
+
+fn forwarded(request: &Request) -> Option<&Forwarded> {
+    request.extensions().get()
+}
+
+/// Whether it is the origin under which the client called, as a trusted proxy says. The host was checked before.
+fn is_own(request: &Request, origin: &Origin) -> bool {
+    let called = forwarded(request).and_then(|said| Some((said.scheme?, said.host.as_ref()?)));
+    called.and_then(|(scheme, host)| Pages::of_authority(scheme, host)).is_some_and(|own| own.cover(origin))
 }
 
 /// What the address that was bound is called.
@@ -123,7 +148,7 @@ pub(crate) async fn check(State(guard): State<Arc<Guard>>, request: Request, nex
     if let Err(refused) = guard.check_host(&request) {
         return refused.into_response();
     }
-    let origin = match guard.check_origin(request.headers()) {
+    let origin = match guard.check_origin(&request) {
         Ok(origin) => origin,
         Err(refused) => return refused.into_response(),
     };

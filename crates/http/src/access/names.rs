@@ -113,8 +113,8 @@ impl Pages {
     }
 
     /// The pages that a server at `authority` serves itself.
-    pub(crate) fn of_authority(authority: &Authority) -> Option<Self> {
-        Origin::parse(&format!("http://{authority}")).map(Pages::One)
+    pub(crate) fn of_authority(scheme: &str, authority: &Authority) -> Option<Self> {
+        Origin::parse(&format!("{scheme}://{authority}")).map(Pages::One)
     }
 
     pub(crate) fn cover(&self, origin: &Origin) -> bool {

@@ -1,86 +1,15 @@
 //! Real connections: health, limits, drain.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use axum::{Router, routing::get};
 use http::StatusCode;
-use renkei_http::{Authentication, Drained, Health, Limits, Metrics, Options, serve};
+use renkei_http::{Authentication, Drained, Health, Limits, Metrics, Options};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    sync::Notify,
-    task::JoinHandle,
+    net::TcpStream,
 };
-use tokio_util::sync::CancellationToken;
 
-struct Served {
-    address: SocketAddr,
-    shutdown: CancellationToken,
-    /// A request to `/wait` arrived.
-    arrived: Arc<Notify>,
-    /// Lets it go.
-    release: Arc<Notify>,
-    done: JoinHandle<std::io::Result<Drained>>,
-}
-
-async fn start(options: Options) -> Served {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (arrived, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let wait = {
-        let (arrived, release) = (arrived.clone(), release.clone());
-        move || async move {
-            arrived.notify_one();
-            release.notified().await;
-            "released"
-        }
-    };
-    // Larger than what two sockets can hold.
-    let flood = || async { "x".repeat(64 * 1024 * 1024) };
-    let router = Router::new().route("/wait", get(wait)).route("/flood", get(flood));
-    let router = router.route("/", get(|| async { "hello" }));
-    let shutdown = CancellationToken::new();
-    let done = tokio::spawn(serve(listener, router, shutdown.clone(), options));
-    Served { address, shutdown, arrived, release, done }
-}
-
-impl Served {
-    async fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.address).await.unwrap()
-    }
-
-    /// A connection with one request sent.
-    async fn request(&self, path: &str) -> TcpStream {
-        let mut stream = self.connect().await;
-        let text = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.address);
-        stream.write_all(text.as_bytes()).await.unwrap();
-        stream
-    }
-
-    /// The whole of a closed exchange.
-    async fn get(&self, path: &str, host: &str) -> String {
-        let mut stream = self.connect().await;
-        let text = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
-        stream.write_all(text.as_bytes()).await.unwrap();
-        rest(stream).await
-    }
-}
-
-/// What comes until the server closes.
-async fn rest(mut stream: TcpStream) -> String {
-    let mut out = Vec::new();
-    // A reset is an end, too.
-    let _ = stream.read_to_end(&mut out).await;
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-fn limits(limits: Limits) -> Options {
-    Options { limits, ..Options::default() }
-}
-
-fn status(text: &str) -> Option<u16> {
-    text.strip_prefix("HTTP/1.1 ")?.split(' ').next()?.parse().ok()
-}
+use crate::served::{FLOOD, limits, rest, start, status};
 
 #[tokio::test]
 async fn health_is_open_to_any_probe_and_says_no_names() {
@@ -176,7 +105,50 @@ async fn a_client_that_does_not_read_is_dropped() {
     served.shutdown.cancel();
     // The drain ends although the client never reads: its connection was given up, not cut.
     assert_eq!(served.done.await.unwrap().unwrap(), Drained { cut: 0 });
-    assert!(rest(deaf).await.len() < 64 * 1024 * 1024);
+    assert!(rest(deaf).await.len() < FLOOD);
+}
+
+#[tokio::test]
+async fn an_endless_answer_that_nobody_reads_is_ended_and_holds_up_no_other() {
+    let served = start(limits(Limits { write_pause: Duration::from_millis(100), ..Limits::default() })).await;
+    let _deaf = served.request("/endless").await;
+    assert!(served.get("/", &served.address.to_string()).await.ends_with("hello"));
+    served.left.notified().await;
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_was_asked_holds_up_no_drain() {
+    let served = start(Options::default()).await;
+    let silent = served.connect().await;
+    let mut begun = served.connect().await;
+    begun.write_all(b"GET / HTTP/1.1\r\nhost: ").await.unwrap();
+    // Both were accepted: one that came later is answered.
+    assert!(served.get("/", &served.address.to_string()).await.ends_with("hello"));
+    served.shutdown.cancel();
+    assert_eq!(rest(silent).await, "");
+    rest(begun).await;
+    assert_eq!(served.done.await.unwrap().unwrap(), Drained { cut: 0 });
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_much_is_refused() {
+    let served = start(limits(Limits { header_lines: 10, uri_bytes: 100, ..Limits::default() })).await;
+    let ask = async |line: &str, headers: usize| {
+        let mut stream = served.connect().await;
+        let more: String = (0..headers).map(|n| format!("x-{n}: y\r\n")).collect();
+        let head =
+            format!("GET {line} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{more}\r\n", served.address);
+        stream.write_all(head.as_bytes()).await.unwrap();
+        rest(stream).await
+    };
+    assert_eq!(status(&ask("/", 8).await), Some(200));
+    assert_eq!(status(&ask("/", 9).await), Some(431));
+    assert_eq!(status(&ask(&format!("/?{}", "x".repeat(98)), 0).await), Some(200));
+    let long = ask(&format!("/?{}", "x".repeat(99)), 0).await;
+    assert_eq!(status(&long), Some(414));
+    assert!(long.ends_with(
+        r#"{"error":"uri_too_long","message":"the path and the query have more than `100` bytes together"}"#
+    ));
 }
 
 #[tokio::test]

@@ -59,3 +59,26 @@ async fn a_body_that_stands_still_is_given_up() {
     assert_eq!(answer.body["message"], "the body paused for more than 30s; send it in one go");
     drop(sender);
 }
+
+/// It never pauses for long, and never ends.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_trickles_is_given_up() {
+    let limits = Limits {
+        body_pause: Duration::from_secs(30),
+        body_time: Duration::from_secs(120),
+        ..Limits::default()
+    };
+    let (mut sender, body) = Channel::<Bytes, Infallible>::new(1);
+    let trickle = tokio::spawn(async move {
+        let mut sent = 0;
+        while sender.send_data(Bytes::from_static(b"x")).await.is_ok() {
+            sent += 1;
+            tokio::time::sleep(Duration::from_secs(20)).await;
+        }
+        sent
+    });
+    let answer = send(limits, Body::new(body), None).await;
+    assert_eq!(answer.status, StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(answer.body["message"], "the body took more than 2m; send it faster, or send less");
+    assert_eq!(trickle.await.unwrap(), 6);
+}

@@ -4,6 +4,9 @@
 
 mod access;
 mod auth;
+mod client;
 mod connections;
 mod intake;
+mod secure;
+mod served;
 mod wire;

@@ -1,12 +1,12 @@
 //! One `tools/call`: its context, its span, its progress, its end. The audit is the engine's; what never reaches it
 //! is told here.
 
-use std::{any::Any, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
+use std::{any::Any, net::IpAddr, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 use renkei_core::{
     CallContext, Error, Kind, Principal, Retry, Value, audit,
-    call::Trace,
+    call::{ClientAddress, Trace},
     run::{Level, ProgressSink},
     tool::{Content, ToolResult},
 };
@@ -42,6 +42,7 @@ impl Server {
         let cx = CallContext {
             trace,
             asking,
+            client: client(&context),
             ..CallContext::new(Instant::now() + self.tools.timeout(&request.name), principal(&context))
         };
         let run = self.run_told(&request.name, cx, &context, level);
@@ -218,6 +219,12 @@ pub(super) fn principal(context: &RequestContext<RoleServer>) -> Arc<Principal> 
     principal.cloned().unwrap_or_else(|| Arc::new(Principal::anonymous()))
 }
 
+/// From where it was asked; nothing over stdio.
+pub(super) fn client(context: &RequestContext<RoleServer>) -> Option<IpAddr> {
+    let parts = context.extensions.get::<http::request::Parts>()?;
+    parts.extensions.get::<ClientAddress>().map(|client| client.0)
+}
+
 /// The span of a request, and its place in the trace that its sender named.
 pub(super) fn begin(
     method: &'static str,
@@ -225,12 +232,12 @@ pub(super) fn begin(
     context: &RequestContext<RoleServer>,
     passes_baggage: bool,
 ) -> (Span, Trace) {
-    let span = span(method, name, &principal(context));
+    let span = span(method, name, &principal(context), client(context));
     let trace = Trace::of_request(&span, received(context, passes_baggage));
     (span, trace)
 }
 
-pub(super) fn span(method: &'static str, name: &str, principal: &Principal) -> Span {
+pub(super) fn span(method: &'static str, name: &str, principal: &Principal, client: Option<IpAddr>) -> Span {
     debug_span!(
         "request",
         otel.kind = "server",
@@ -238,6 +245,7 @@ pub(super) fn span(method: &'static str, name: &str, principal: &Principal) -> S
         otel.status_code = field::Empty,
         name,
         principal = &*principal.name,
+        client.address = client.map(field::display),
     )
 }
 

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use renkei_core::{
     CallContext, Principal, Value,
-    call::Trace,
+    call::{ClientAddress, Trace},
     principal::How,
     tool::{Content, ToolResult},
 };
@@ -60,10 +60,12 @@ pub(super) async fn answer(server: &Server, parts: &Parts, message: &Message) ->
     let body = match plain.what {
         What::List => list(server, plain.id, &principal),
         What::Call { tool, arguments } => {
-            let span = call::span("tools/call", tool, &principal);
+            let client = parts.extensions.get::<ClientAddress>().map(|client| client.0);
+            let span = call::span("tools/call", tool, &principal, client);
             let received = received(plain.meta, &parts.headers, server.passes_baggage);
             let cx = CallContext {
                 trace: Trace::of_request(&span, received),
+                client,
                 ..CallContext::new(Instant::now() + server.tools.timeout(tool), principal)
             };
             let record = Record { tool, cx };

@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 use super::{
     Server,
     ask::{self, Again},
-    call::{begin, milliseconds, principal, taking_back},
+    call::{begin, client, milliseconds, principal, taking_back},
     handler::is_modern,
 };
 
@@ -69,7 +69,12 @@ impl Server {
     {
         let started = Instant::now();
         let (span, trace) = begin(method, name, context, self.passes_baggage);
-        let cx = CallContext { trace, asking, ..CallContext::new(started + timeout, principal(context)) };
+        let cx = CallContext {
+            trace,
+            asking,
+            client: client(context),
+            ..CallContext::new(started + timeout, principal(context))
+        };
         let result = match self.calls.try_acquire() {
             Ok(_permit) => {
                 // Made inside the guarded future, so that a panic before its first await counts.

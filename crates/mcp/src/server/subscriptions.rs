@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -23,7 +24,12 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Server, call::principal, request::failure, site::Endpoint};
+use super::{
+    Server,
+    call::{client, principal},
+    request::failure,
+    site::Endpoint,
+};
 
 /// After a reload, what cannot be watched, for its system is not connected yet, is tried again after so long.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
@@ -148,6 +154,7 @@ impl Server {
 struct Followed {
     uri: String,
     principal: Arc<Principal>,
+    client: Option<IpAddr>,
     endpoint: Arc<Endpoint>,
     server: Arc<Server>,
     /// Nothing while it cannot be watched.
@@ -164,8 +171,8 @@ impl Followed {
         let timeout = server.resources.as_ref().map(|resources| resources.timeout()).unwrap_or_default();
         let begin = |cx| async { watch(&server, cx, uri).await };
         let watch = server.answer("resources/subscribe", uri, timeout, context, begin).await?;
-        let (uri, principal) = (uri.to_owned(), principal(context));
-        Ok(Followed { uri, principal, endpoint: endpoint.clone(), server, watch: Some(watch) })
+        let (uri, principal, client) = (uri.to_owned(), principal(context), client(context));
+        Ok(Followed { uri, principal, client, endpoint: endpoint.clone(), server, watch: Some(watch) })
     }
 
     /// Waits for a change. A new config may have changed what the resource holds, and so counts as one.
@@ -185,7 +192,12 @@ impl Followed {
             self.server = self.endpoint.current();
             let timeout = self.server.resources.as_ref().map(|resources| resources.timeout());
             let deadline = Instant::now() + timeout.unwrap_or_default();
-            let cx = CallContext::new(deadline, self.principal.clone());
+            let cx = CallContext {
+                client: self.client,
+                // The subscription is the same; only what serves it changed.
+                unasked: true,
+                ..CallContext::new(deadline, self.principal.clone())
+            };
             match watch(&self.server, cx, &self.uri).await {
                 Ok(watch) => {
                     self.watch = Some(watch);

@@ -6,6 +6,7 @@ use http::StatusCode;
 use renkei_core::{Principal, Value as CoreValue, principal::How};
 use renkei_mcp::Limits;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::{
     fake::Event,
@@ -72,6 +73,28 @@ async fn a_session_that_is_idle_for_too_long_is_closed() {
         tokio::task::yield_now().await;
     }
     assert_eq!(face.legacy(&session, "ping", json!({})).await.status, StatusCode::NOT_FOUND);
+}
+
+/// Opened and left, as many a client does: no session is left, no task of one, and nothing of what they subscribed to.
+#[tokio::test(start_paused = true)]
+async fn sessions_that_nobody_uses_leave_nothing() {
+    const SESSIONS: usize = 500;
+    let face = Face::with(Limits { session_idle: Duration::from_secs(600), ..Limits::default() });
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    let mut sessions = Vec::new();
+    for _ in 0..SESSIONS {
+        sessions.push(face.initialize().await);
+    }
+    assert!(tasks() >= before + SESSIONS, "each session has a task at least: {}", tasks());
+    let end = Instant::now() + Duration::from_secs(660);
+    while tasks() > before {
+        assert!(Instant::now() < end, "{} tasks are left of {before}", tasks());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    for session in sessions {
+        assert_eq!(face.legacy(&session, "ping", json!({})).await.status, StatusCode::NOT_FOUND);
+    }
 }
 
 #[tokio::test]

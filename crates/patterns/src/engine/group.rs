@@ -13,7 +13,7 @@ use renkei_core::{
     tool::{ToolInfo, ToolResult, Tools, UnknownTool},
 };
 
-use super::{Engine, prompts::unknown, resources::Shelf, watch::Watcher};
+use super::{Engine, prompts::unknown, resources::Shelf};
 
 /// A group's tools, resources and prompts, run by the engine of all: under its limits, on its systems.
 pub struct Group {
@@ -108,8 +108,7 @@ impl Resources for Group {
     }
 
     async fn watch(self: Arc<Self>, cx: CallContext, uri: &str) -> Result<Box<dyn Watch>> {
-        let watched = self.engine.watches.of(uri, &cx.principal, self.shelf.watch(uri)?)?;
-        Watcher::begin(self, watched, cx).await
+        self.engine.watch_on(&self.shelf, self.clone(), cx, uri).await
     }
 
     fn has_watched(&self) -> bool {

@@ -19,6 +19,8 @@ use super::{Engine, Problem, arguments, input::Input, job::Job, watch::Watcher};
 
 /// In the audit: a result that was too large and is read in parts.
 const KEPT: &str = "kept_result";
+/// In the audit: somebody wants to hear of changes.
+const SUBSCRIPTION: &str = "subscription";
 
 /// The resources, and how one is found by its URI.
 #[derive(Default)]
@@ -85,13 +87,13 @@ impl Shelf {
         self.fixed.is_empty() && self.templates.is_empty()
     }
 
-    /// How often the resource of this URI is read to find changes.
-    pub(super) fn watch(&self, uri: &str) -> Result<Duration> {
+    /// The name of the resource of this URI, and how often it is read to find changes.
+    pub(super) fn watch(&self, uri: &str) -> Result<(&str, Duration)> {
         let (resource, _) = self.find(uri).ok_or_else(|| unknown(uri))?;
-        let name = &resource.plan.name;
+        let name = &*resource.plan.name;
         let never =
             || Error::invalid(format!("the resource `{name}` cannot be watched: its config has no `watch`"));
-        resource.plan.watch.ok_or_else(never)
+        Ok((name, resource.plan.watch.ok_or_else(never)?))
     }
 
     /// Whether there is one that can be watched.
@@ -210,6 +212,29 @@ impl Engine {
         self.job(KEPT, None).guarded(&cx, &Value::from(uri), async { kept }).await
     }
 
+    /// Begins to watch one of `shelf`, which `resources` reads. The subscription has its line in the audit; the readings for
+    /// it have none.
+    pub(super) async fn watch_on(
+        &self,
+        shelf: &Shelf,
+        resources: Arc<dyn Resources>,
+        cx: CallContext,
+        uri: &str,
+    ) -> Result<Box<dyn Watch>> {
+        let (name, every) =
+            shelf.watch(uri).inspect_err(|error| audit::refused(SUBSCRIPTION, uri, false, &cx, error))?;
+        let asked = Value::from(uri);
+        let record =
+            audit::Record::begin(SUBSCRIPTION, name, Effect::Read, &cx, (self.options.audited, &asked));
+        let begun = async {
+            let watched = self.watches.of(uri, &cx.principal, every)?;
+            Watcher::begin(resources, watched, cx.clone()).await
+        };
+        let begun = begun.await;
+        record.end(begun.as_ref().err());
+        begun
+    }
+
     pub(super) async fn read_resource(&self, shelf: &Shelf, cx: CallContext, uri: &str) -> Result<Contents> {
         let asked = Value::from(uri);
         let Some((resource, values)) = shelf.find(uri) else {
@@ -268,8 +293,7 @@ impl Resources for Engine {
     }
 
     async fn watch(self: Arc<Self>, cx: CallContext, uri: &str) -> Result<Box<dyn Watch>> {
-        let watched = self.watches.of(uri, &cx.principal, self.shelf.watch(uri)?)?;
-        Watcher::begin(self, watched, cx).await
+        self.watch_on(&self.shelf, self.clone(), cx, uri).await
     }
 
     fn has_watched(&self) -> bool {

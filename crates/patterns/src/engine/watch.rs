@@ -7,6 +7,7 @@
 use std::{
     collections::BTreeMap,
     hash::{DefaultHasher, Hash as _, Hasher as _},
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
@@ -118,6 +119,7 @@ impl Mark {
 pub(super) struct Watcher {
     resources: Arc<dyn Resources>,
     principal: Arc<Principal>,
+    client: Option<IpAddr>,
     watched: Arc<Watched>,
     /// What the subscriber knows.
     mark: Mark,
@@ -133,13 +135,13 @@ impl Watcher {
         watched: Arc<Watched>,
         cx: CallContext,
     ) -> Result<Box<dyn Watch>> {
-        let principal = cx.principal.clone();
-        let mark = watched.look(&*resources, cx).await?;
+        let (principal, client) = (cx.principal.clone(), cx.client);
+        let mark = watched.look(&*resources, CallContext { unasked: true, ..cx }).await?;
         if mark == Mark::Gone {
             return Err(Error::new(Kind::NotFound, format!("there is nothing at `{}`", watched.uri)));
         }
         let next = Instant::now() + watched.every;
-        Ok(Box::new(Watcher { resources, principal, watched, mark, next, pause: 1 }))
+        Ok(Box::new(Watcher { resources, principal, client, watched, mark, next, pause: 1 }))
     }
 }
 
@@ -149,7 +151,11 @@ impl Watch for Watcher {
         loop {
             sleep_until(self.next).await;
             let deadline = Instant::now() + self.resources.timeout();
-            let cx = CallContext::new(deadline, self.principal.clone());
+            let cx = CallContext {
+                client: self.client,
+                unasked: true,
+                ..CallContext::new(deadline, self.principal.clone())
+            };
             let found = self.watched.look(&*self.resources, cx).await;
             self.pause = if found.is_ok() { 1 } else { (self.pause * 2).min(LONGEST_PAUSE) };
             self.next = Instant::now() + self.watched.every * self.pause;
