@@ -118,7 +118,9 @@ async fn an_endless_answer_that_nobody_reads_is_ended_and_holds_up_no_other() {
 
 #[tokio::test]
 async fn a_connection_on_which_nothing_was_asked_holds_up_no_drain() {
-    let served = start(Options::default()).await;
+    let never = Duration::from_secs(3600);
+    let limits = Limits { header_time: never, drain_time: never, ..Limits::default() };
+    let served = start(crate::served::limits(limits)).await;
     let silent = served.connect().await;
     let mut begun = served.connect().await;
     begun.write_all(b"GET / HTTP/1.1\r\nhost: ").await.unwrap();

@@ -209,7 +209,8 @@ async fn an_idle_connection_of_http_2_is_closed() {
 /// Its socket is read all the time: only the stream's window is shut.
 #[tokio::test]
 async fn a_stream_that_nobody_reads_is_ended_and_holds_up_no_other() {
-    let limits = Limits { write_pause: Duration::from_millis(100), ..Limits::default() };
+    let never = Duration::from_secs(3600);
+    let limits = Limits { write_pause: Duration::from_millis(100), drain_time: never, ..Limits::default() };
     let server = start_secure(limits).await;
     let mut client = server.http2().await;
     let deaf = client.get("/flood").await.unwrap();
@@ -253,7 +254,9 @@ async fn a_large_answer_comes_whole_with_http_2() {
 
 #[tokio::test]
 async fn a_drain_finishes_the_streams_under_way() {
-    let server = start_secure(Limits::default()).await;
+    let never = Duration::from_secs(3600);
+    let limits = Limits { header_time: never, drain_time: never, ..Limits::default() };
+    let server = start_secure(limits).await;
     let mut idle = server.http2().await;
     idle.get("/").await.unwrap();
     let client = server.http2().await;

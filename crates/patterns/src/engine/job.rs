@@ -9,7 +9,7 @@ use renkei_core::{
     audit, run::ProgressSink,
 };
 use tokio::{sync::SemaphorePermit, time::Instant};
-use tracing::{Instrument, debug, error, info_span, warn};
+use tracing::{Instrument, debug, error, field::display, info_span, warn};
 
 use super::{
     Engine,
@@ -45,7 +45,8 @@ impl Job<'_> {
         run: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let (kind, name, trace) = (self.kind, self.name, cx.trace.id().to_owned());
-        let span = info_span!("run", kind, name, principal = &*cx.principal.name, trace);
+        let client = cx.client.map(display);
+        let span = info_span!("run", kind, name, principal = &*cx.principal.name, client, trace);
         let record = audit::Record::begin(kind, name, self.effect, cx, (self.shown, arguments));
         let start = Instant::now();
         // A fault in one run ends this run only.
