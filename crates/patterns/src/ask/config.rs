@@ -184,7 +184,7 @@ fn question(action: &ActionNode<'_>, cx: &mut ActionContext<'_>) -> Option<Asked
             let what = match (message, url, sample) {
                 (Some(message), Some(url), _) => What::Url { message, url },
                 (Some(message), None, _) => What::Form { message, form: form.unwrap_or_default() },
-                (None, _, Some(sample)) => What::Sample(sample),
+                (None, _, Some(sample)) => What::Sample(Box::new(sample)),
                 (None, _, None) if config.roots => What::Roots,
                 // Reported already.
                 (None, ..) => return None,

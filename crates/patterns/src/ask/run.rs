@@ -30,7 +30,7 @@ pub(crate) struct AskAction {
 pub(super) enum What {
     Form { message: Tree, form: FormPlan },
     Url { message: Tree, url: Tree },
-    Sample(SamplePlan),
+    Sample(Box<SamplePlan>),
     Roots,
 }
 
