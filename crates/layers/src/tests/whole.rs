@@ -150,6 +150,9 @@ fn settings(attempts: u32, breaker: config::Breaker, limit: Limit) -> Settings {
     }
 }
 
+/// A call under way: its number, what it may do, and how long it takes to which end.
+type Calling = (usize, Effect, JoinHandle<(Duration, Result<()>)>);
+
 /// What was sent, and when the breaker was open.
 struct Story {
     arrived: Vec<Arrived>,
@@ -161,7 +164,7 @@ async fn play(settings: &Settings, acts: Vec<Act>) -> Result<Story, TestCaseErro
     let stack = counted.within(|| stack(settings));
     let (world, calm) = (Arc::new(World::default()), Arc::new(AtomicBool::new(false)));
     let opened = || counted.count("renkei_system_breaker_opened_total{system=crm}");
-    let mut calls: Vec<(usize, Effect, JoinHandle<(Duration, Result<()>)>)> = Vec::new();
+    let mut calls: Vec<Calling> = Vec::new();
     let mut openings = Vec::new();
     // When the breaker opened is not told otherwise.
     let pass = async |ms: u64, openings: &mut Vec<Instant>| {
