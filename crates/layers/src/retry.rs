@@ -86,8 +86,7 @@ impl<C: Call> Call for Retry<C> {
             }
             made += 1;
             trace::record_attempts(made);
-            // What only reads leaves no doubt behind, whatever the system says of it.
-            doubt |= request.effect != Effect::Read && error.was_applied() == Applied::Unknown;
+            doubt |= error.was_applied() == Applied::Unknown;
             let fail = |error| Err(finish(error, made, doubt));
 
             if made >= plan.attempts {

@@ -103,7 +103,7 @@ impl Drop for Ending<'_> {
 
 #[async_trait]
 impl Call for Seen {
-    async fn call(&self, cx: &CallContext, _: &Request) -> Result<Reply> {
+    async fn call(&self, cx: &CallContext, request: &Request) -> Result<Reply> {
         let next = self.tries.lock().unwrap().pop_front();
         let (takes, does) = match next {
             Some(next) if !self.calm.load(Ordering::SeqCst) => next,
@@ -120,6 +120,8 @@ impl Call for Seen {
         match does {
             Does::Answers => Ok(Reply::json(Value::Null)),
             Does::Refuses => Err(Error::new(Kind::Rejected, "`crm` says no")),
+            // A connector has no doubt about what only reads.
+            Does::Fails if request.effect == Effect::Read => Err(Error::unavailable("`crm` is broken")),
             Does::Fails => Err(Error::unavailable("`crm` is broken").applied(Applied::Unknown)),
             Does::Busy(ms) => {
                 let wait = Retry::After(Duration::from_millis(ms));
