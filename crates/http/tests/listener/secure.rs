@@ -128,7 +128,8 @@ async fn a_handshake_has_an_end() {
 
 #[tokio::test]
 async fn one_handshake_too_many_waits_for_its_turn() {
-    let server = start_secure(Limits { handshakes: 1, ..Limits::default() }).await;
+    let handshake_time = Duration::from_secs(3600);
+    let server = start_secure(Limits { handshakes: 1, handshake_time, ..Limits::default() }).await;
     // Who only connects holds no place.
     let _silent = server.served.connect().await;
     server.connect(MODERN).await.unwrap();

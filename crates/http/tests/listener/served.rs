@@ -107,7 +107,10 @@ async fn client(request: axum::extract::Request) -> String {
 
 impl Served {
     pub(crate) async fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.address).await.unwrap()
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        // What is sent arrives before anybody looks whether something happens.
+        stream.set_nodelay(true).unwrap();
+        stream
     }
 
     /// A connection with one request sent.
