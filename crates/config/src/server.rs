@@ -55,10 +55,13 @@ pub struct ServerConfig {
     #[config(default)]
     pub trusted_proxies: Vec<Network>,
 
-    /// Where durable data is kept: `sqlite:PATH` (relative to the config's folder) or `postgres://…`. This
-    /// version checks it and keeps nothing yet.
+    /// Where durable data is kept: `sqlite:PATH` (relative to the config's folder) or `postgres://…`. It is opened where something in the config needs it, such as a queue.
     #[config(default = "sqlite:renkei.db")]
     pub store: StoreConfig,
+
+    /// Whether this server works on the queues of its config. `renkei work` does in any case.
+    #[config(default = true)]
+    pub workers: bool,
 
     /// The URL under which clients reach this server, if it stands behind a proxy: its host is allowed
     /// in `Host`, its origin in `Origin`.

@@ -10,7 +10,7 @@ use renkei_core::{
 use super::script;
 use crate::{
     LAYERS,
-    config::{Attempts, BreakerChoice, Budget, Cache, Limit, Own, Rate, Retry, Settings, Share, Timeout},
+    config::{Attempts, BreakerChoice, Budget, Cache, Limit, Own, Retry, Settings, Share, Timeout},
 };
 
 fn node(value: &Value) -> Node {

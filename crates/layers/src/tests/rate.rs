@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::script::{Script, around, context, request};
 use crate::{
-    config::{Limit, Per, Rate, Settings},
+    config::{Limit, Per, Settings},
     rate::Gcra,
 };
 
