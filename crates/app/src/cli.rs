@@ -54,6 +54,12 @@ pub(crate) enum Command {
 A value is read as the tool's schema says: text for a string, JSON otherwise.
 `key=@file` takes the value from a file; `key:=JSON` is JSON in any case.")]
     Call(CallArgs),
+    /// Tasks: calls that go on without their callers. Looks into the config's store, while a server works on it or not.
+    #[command(subcommand)]
+    Task(TaskCommand),
+    /// Durable runs: what they did, step by step.
+    #[command(subcommand)]
+    Run(RunCommand),
     /// Write tools from what a system says of itself.
     Import(ImportArgs),
     /// Print the JSON Schema of the config, for editors.
@@ -168,6 +174,74 @@ pub(crate) struct CallArgs {
     #[arg(long, value_name = "GROUP")]
     pub(crate) group: Option<String>,
     /// Print the whole result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) log: QuietLogArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TaskCommand {
+    /// Which tasks there are, the oldest first.
+    #[command(after_help = "Examples:
+  renkei task list
+  renkei task list --status working --config examples/shop
+  renkei task list --json                      for scripts")]
+    List {
+        /// Only those with this status: working, input_required, completed, failed, cancelled.
+        #[arg(long, value_name = "STATUS")]
+        status: Option<String>,
+        #[command(flatten)]
+        list: ListArgs,
+    },
+    /// One task, with its result.
+    Show {
+        /// The task's id.
+        id: String,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Ask for the end of a task, as its owner could. What it has done stays done.
+    Cancel {
+        /// The task's id.
+        id: String,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunCommand {
+    /// The latest runs.
+    List {
+        #[command(flatten)]
+        list: ListArgs,
+    },
+    /// What happened in a run: its steps, with times and errors.
+    Show {
+        /// The run's id, as in `run list` and in `$run`.
+        id: String,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Show so many at most.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) limit: usize,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+/// Whose store, and how to print.
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    /// Config files, or folders of them; this folder without any.
+    #[arg(long, short, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(crate) config: Vec<PathBuf>,
+    /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]

@@ -4,8 +4,11 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use indexmap::IndexMap;
 use renkei_config::{Kinds, Loaded, Options, Plan, Replaced, Report, ServerConfig};
-use renkei_core::{diagnostic::suggest, group::GroupPlan};
-use renkei_patterns::engine::{self, Engine, Problem};
+use renkei_core::{diagnostic::suggest, group::GroupPlan, store::Store, task::Support};
+use renkei_patterns::{
+    durable::TaskLimits,
+    engine::{self, Engine, Problem},
+};
 
 use crate::{certificate, exit};
 
@@ -90,6 +93,13 @@ pub(crate) fn options(plan: &Plan) -> engine::Options {
             rounds: limits.ask_rounds,
             state_bytes: limits.ask_state.as_usize(),
         },
+        tasks: TaskLimits {
+            ttl: limits.task_ttl,
+            run_time: limits.run_time,
+            each: limits.tasks,
+            poll: limits.task_poll,
+            patience: limits.task_patience,
+        },
         keep: engine::Keep {
             result_bytes: limits.kept_result.as_usize(),
             total_bytes: limits.kept_results.as_usize(),
@@ -137,6 +147,23 @@ pub(crate) fn compile_after(
     loaded: Loaded,
     old: Option<&Engine>,
 ) -> Result<Compiled, (Report, Vec<Problem>)> {
+    compiled(loaded, |engine| match old {
+        Some(old) => engine.following(old),
+        None => engine,
+    })
+}
+
+fn compile_first(loaded: Loaded, store: Option<Arc<dyn Store>>) -> Result<Compiled, (Report, Vec<Problem>)> {
+    compiled(loaded, |engine| match store {
+        Some(store) => engine.keeping(store),
+        None => engine,
+    })
+}
+
+fn compiled(
+    loaded: Loaded,
+    complete: impl FnOnce(Engine) -> Engine,
+) -> Result<Compiled, (Report, Vec<Problem>)> {
     let Loaded { plan, report } = loaded;
     let options = options(&plan);
     let engine = Engine::new(plan.systems, plan.tools, options);
@@ -144,10 +171,7 @@ pub(crate) fn compile_after(
         Ok(engine) => engine,
         Err(problems) => return Err((report, problems)),
     };
-    let engine = match old {
-        Some(old) => engine.following(old),
-        None => engine,
-    };
+    let engine = complete(engine);
     Ok(Compiled {
         server: plan.server,
         engine: Arc::new(engine),
@@ -158,9 +182,20 @@ pub(crate) fn compile_after(
     })
 }
 
+/// Whether something in the plan keeps what is durable.
+pub(crate) fn needs_store(plan: &Plan) -> bool {
+    plan.tools.iter().any(|tool| tool.task != Support::Never)
+}
+
 /// Compiles a plan's tools; problems are printed.
 pub(crate) fn compile(loaded: Loaded) -> Result<Compiled, ExitCode> {
-    compile_after(loaded, None).map_err(|(_, problems)| {
+    compile_with(loaded, None)
+}
+
+/// The same with a place for what is durable.
+pub(crate) fn compile_with(loaded: Loaded, store: Option<Arc<dyn Store>>) -> Result<Compiled, ExitCode> {
+    let compiled = compile_first(loaded, store);
+    compiled.map_err(|(_, problems)| {
         for problem in problems {
             exit::fail(&problem.to_string());
         }

@@ -6,6 +6,7 @@ mod certificate;
 mod check;
 mod cli;
 mod demo;
+mod durable;
 mod endpoints;
 mod exit;
 mod import;
@@ -15,10 +16,13 @@ mod record;
 mod reload;
 mod schema;
 mod serve;
+mod store;
+mod table;
 mod telemetry;
 mod terminal;
 mod test;
 mod tokens;
+mod upkeep;
 mod watch;
 
 use std::process::ExitCode;
@@ -43,6 +47,8 @@ async fn run(cli: cli::Cli) -> ExitCode {
         cli::Command::Check(args) => check::run(args),
         cli::Command::Test(args) => test::run(args).await,
         cli::Command::Call(args) => call::run(args).await,
+        cli::Command::Task(command) => durable::task(command).await,
+        cli::Command::Run(command) => durable::run(command).await,
         cli::Command::Import(cli::ImportArgs { from: cli::Import::Db(args) }) => import::run(args).await,
         cli::Command::Schema(args) => schema::run(args),
         cli::Command::Demo(args) => demo::run(args).await,

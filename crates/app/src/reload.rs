@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// What only a new process can change.
-const FIXED: [&str; 25] = [
+const FIXED: [&str; 31] = [
     "listen",
     "trusted_proxies",
     "store",
@@ -50,6 +50,12 @@ const FIXED: [&str; 25] = [
     "limits.sessions",
     "limits.session_idle",
     "limits.drain",
+    "limits.runs",
+    "limits.run_journal",
+    "limits.run_attempts",
+    "limits.run_lease",
+    "limits.run_history",
+    "limits.task_result",
     "metrics",
     "audit.file",
     "telemetry.otlp",
@@ -68,7 +74,7 @@ impl Served {
         Served { engine: Arc::new(RwLock::new(engine)), refused: Arc::default() }
     }
 
-    fn engine(&self) -> Arc<Engine> {
+    pub(crate) fn engine(&self) -> Arc<Engine> {
         self.engine.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -235,6 +241,12 @@ fn read(paths: &[PathBuf], old: &Engine, encrypts: bool) -> Result<(Compiled, Op
     let loaded = load::load(paths, false).map_err(of_report)?;
     if !loaded.report.is_empty() {
         tracing::warn!("the changed config has warnings:\n{}", loaded.report.render(Style::PLAIN));
+    }
+    if load::needs_store(&loaded.plan) && old.store().is_none() {
+        let inputs = loaded.report.inputs().to_vec();
+        let text =
+            "something in it is durable (`task`), and this process was started without a store: restart it";
+        return Err(Failure { text: text.to_owned(), inputs });
     }
     let compiled = load::compile_after(loaded, Some(old)).map_err(|(report, problems)| {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();

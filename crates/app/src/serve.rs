@@ -9,6 +9,7 @@ use renkei_http::{
     Proxies, Tls,
 };
 use renkei_mcp::Site;
+use renkei_patterns::durable::{Host, HostOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +20,9 @@ use crate::{
     endpoints, exit, load,
     logging::Log,
     reload::{self, Reload, Served},
+    store,
     telemetry::Telemetry,
+    upkeep,
     watch::Look,
 };
 
@@ -51,7 +54,7 @@ async fn serve(
     telemetry: &Telemetry,
 ) -> ExitCode {
     let stop = stop_on_signal();
-    let compiled = match load::compile(loaded) {
+    let (compiled, store) = match store::compile(loaded).await {
         Ok(compiled) => compiled,
         Err(code) => return code,
     };
@@ -72,9 +75,16 @@ async fn serve(
     let reload = Reload::new(args.config.paths, !args.no_watch, &compiled, site.clone()).with_tls(tls);
     let reload = changes(reload);
     let served = reload.served();
-    let end = CancellationToken::new();
+    let (end, stop_all) = (CancellationToken::new(), stop.clone());
     let groups = compiled.groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>();
     let config = compiled.server.clone();
+    let runs = store.clone().map(|store| {
+        let now = served.clone();
+        let host = Host::new(store, move || now.engine(), host_options(&config));
+        tokio::spawn(host.run(stop.clone()))
+    });
+    let upkeep =
+        store.clone().map(|store| tokio::spawn(upkeep::run(store, config.limits.run_history, stop.clone())));
     // From here on the plan belongs to the reload alone: nothing else keeps one that was replaced.
     drop(compiled);
     let reloading = tokio::spawn(reload.run(end.clone()));
@@ -88,11 +98,35 @@ async fn serve(
             }
         }
     };
+    // A stop of the transport is a stop of all.
+    stop_all.cancel();
+    for work in runs.into_iter().chain(upkeep) {
+        if let Err(error) = work.await {
+            tracing::error!(%error, "the work on the store ended early");
+        }
+    }
+    // Only now: runs need their systems to the end.
     end.cancel();
     if let Err(error) = reloading.await {
         tracing::error!(%error, "the upkeep of systems ended early");
     }
+    if let Some(store) = store {
+        store.close().await;
+    }
     code
+}
+
+fn host_options(config: &ServerConfig) -> HostOptions {
+    let limits = &config.limits;
+    HostOptions {
+        worker: format!("renkei-{}", std::process::id()),
+        at_once: limits.runs,
+        lease: limits.run_lease,
+        journal_bytes: limits.run_journal.as_usize(),
+        attempts: u32::try_from(limits.run_attempts).unwrap_or(u32::MAX),
+        drain: limits.drain,
+        result_bytes: limits.task_result.as_usize(),
+    }
 }
 
 /// Listens, and says where.

@@ -6,7 +6,7 @@ use super::{ActionContext, ActionNode, MAX_NESTING, Pattern, PatternKind};
 use crate::{Definitions, Diagnostic, Diagnostics, Entry, Node, NodeKind, Span, diagnostic::suggest};
 
 /// Words of actions of later versions.
-pub const LATER: [&str; 11] = [
+pub const LATER: [&str; 10] = [
     "cache",
     "choose",
     "enqueue",
@@ -16,7 +16,6 @@ pub const LATER: [&str; 11] = [
     "race",
     "saga",
     "scatter",
-    "task",
     "transaction",
 ];
 

@@ -20,7 +20,7 @@ use super::{
 /// One run from outside.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Job<'a> {
-    /// `tool`, `resource`, `prompt`.
+    /// `tool`, `resource`, `prompt`; `task` for an attempt at a durable run.
     pub(super) kind: &'static str,
     pub(super) name: &'a str,
     /// The strongest one that it can have.
@@ -93,7 +93,7 @@ impl Engine {
     ) -> RunContext {
         cx.deadline = cx.deadline.min(Instant::now() + job.timeout);
         let systems = RunSystems(self.supervisor.clone());
-        RunContext::new(cx, Arc::new(systems), progress)
+        RunContext::new(cx, Arc::new(systems), progress).keeping(self.store().cloned())
     }
 
     /// Runs `run` for a call that may be one of several: with the answers that it brought, and, where more are needed,
