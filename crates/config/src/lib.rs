@@ -14,6 +14,8 @@ mod icon;
 mod server;
 mod telemetry;
 
+mod system;
+
 mod action;
 mod complete;
 mod group;
