@@ -3,6 +3,9 @@
 //! It speaks HTTP/1.1 on a free loopback port, straight on the socket: an HTTP library would repair
 //! or refuse much of what tests have to send and see.
 
+mod act;
+mod read;
+
 use std::{
     collections::BTreeMap,
     io::Write as _,
@@ -14,16 +17,18 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use flate2::{Compression, write::GzEncoder};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
 };
 
+use self::{
+    act::{Next, act},
+    read::read_request,
+};
+
 /// How long a test waits for something that must happen before it gives up.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// A request larger than this is a fault of the test.
-const MAX_REQUEST: usize = 64 << 20;
 
 /// What the server does with a request.
 #[derive(Clone, Debug)]
@@ -301,194 +306,4 @@ fn next_answer(state: &State, received: &Received) -> Answer {
         Some(Script::Each(answer)) => answer(received),
         None => Answer::json("{}"),
     }
-}
-
-enum Next {
-    Serve,
-    Close,
-    Abandoned,
-}
-
-async fn act(stream: &mut TcpStream, answer: Answer, head_only: bool) -> Next {
-    let json = |length: usize| head(200, &[("content-type".into(), "application/json".into())], Some(length));
-    match answer {
-        Answer::Reply { status, headers, body } => {
-            let mut out = head(status, &headers, Some(body.len()));
-            if !head_only {
-                out.extend_from_slice(&body);
-            }
-            if stream.write_all(&out).await.is_err() { Next::Abandoned } else { Next::Serve }
-        }
-        Answer::Raw(bytes) => {
-            let _ = stream.write_all(&bytes).await;
-            let _ = stream.shutdown().await;
-            Next::Close
-        }
-        Answer::Keep(bytes) => {
-            if stream.write_all(&bytes).await.is_err() {
-                Next::Abandoned
-            } else {
-                Next::Serve
-            }
-        }
-        Answer::Hang => {
-            until_gone(stream).await;
-            Next::Abandoned
-        }
-        Answer::HangInBody { length, sent } => {
-            let _ = stream.write_all(&[&json(length)[..], &sent].concat()).await;
-            until_gone(stream).await;
-            Next::Abandoned
-        }
-        Answer::Close => Next::Close,
-        Answer::Reset => reset(stream),
-        Answer::Trickle { content_type, pieces } => {
-            let length = pieces.iter().map(Bytes::len).sum();
-            let mut parts =
-                vec![Bytes::from(head(200, &[("content-type".into(), content_type)], Some(length)))];
-            parts.extend(pieces);
-            for part in parts {
-                if stream.write_all(&part).await.is_err() {
-                    return Next::Abandoned;
-                }
-                tokio::task::yield_now().await;
-            }
-            Next::Serve
-        }
-        Answer::Large { length } => large(stream, length).await,
-        Answer::Tunnel { to } => {
-            if let Ok(mut other) = TcpStream::connect(to).await
-                && stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.is_ok()
-            {
-                let _ = tokio::io::copy_bidirectional(stream, &mut other).await;
-            }
-            Next::Close
-        }
-        Answer::EndlessHead => endless(stream, "HTTP/1.1 200 OK\r\n", "x-flood: more and more\r\n").await,
-        Answer::EndlessBody => {
-            endless(stream, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "1\r\nx\r\n").await
-        }
-    }
-}
-
-/// `start`, then `piece` for ever, each a write of its own.
-async fn endless(stream: &mut TcpStream, start: &str, piece: &str) -> Next {
-    let mut next = start;
-    while stream.write_all(next.as_bytes()).await.is_ok() {
-        tokio::task::yield_now().await;
-        next = piece;
-    }
-    Next::Abandoned
-}
-
-async fn large(stream: &mut TcpStream, length: usize) -> Next {
-    const CHUNK: usize = 64 << 10;
-    let headers = [
-        ("content-type".to_owned(), "text/plain".to_owned()),
-        ("transfer-encoding".to_owned(), "chunked".to_owned()),
-    ];
-    if stream.write_all(&head(200, &headers, None)).await.is_err() {
-        return Next::Abandoned;
-    }
-    let filler = vec![b'x'; CHUNK];
-    let mut left = length;
-    while left > 0 {
-        let size = left.min(CHUNK);
-        let chunk = [format!("{size:x}\r\n").as_bytes(), &filler[..size], b"\r\n"].concat();
-        if stream.write_all(&chunk).await.is_err() {
-            return Next::Abandoned;
-        }
-        left -= size;
-    }
-    if stream.write_all(b"0\r\n\r\n").await.is_err() { Next::Abandoned } else { Next::Serve }
-}
-
-fn reset(stream: &mut TcpStream) -> Next {
-    // With no time to linger, closing sends a reset instead of a FIN.
-    let _ = stream.set_zero_linger();
-    Next::Close
-}
-
-async fn until_gone(stream: &mut TcpStream) {
-    let mut scratch = [0; 1024];
-    while matches!(stream.read(&mut scratch).await, Ok(read) if read > 0) {}
-}
-
-fn head(status: u16, headers: &[(String, String)], length: Option<usize>) -> Vec<u8> {
-    let mut out = format!("HTTP/1.1 {status} {}\r\n", reason(status));
-    for (name, value) in headers {
-        out += &format!("{name}: {value}\r\n");
-    }
-    if let Some(length) = length.filter(|_| status != 204 && status != 304) {
-        out += &format!("content-length: {length}\r\n");
-    }
-    out += "\r\n";
-    out.into_bytes()
-}
-
-fn reason(status: u16) -> &'static str {
-    http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Unknown")
-}
-
-/// Reads one request; nothing when the client closed the connection or sent none that makes sense.
-async fn read_request(stream: &mut TcpStream, buffer: &mut BytesMut) -> Option<Received> {
-    let end = loop {
-        if let Some(at) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
-            break at + 4;
-        }
-        more(stream, buffer).await?;
-        // A TLS handshake, for one: waiting for an empty line would be for ever.
-        if !buffer[0].is_ascii_alphabetic() {
-            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n").await;
-            return None;
-        }
-    };
-    let head = buffer.split_to(end).freeze();
-    let text = String::from_utf8_lossy(&head).into_owned();
-    let mut lines = text.trim_end_matches("\r\n").split("\r\n");
-    let mut first = lines.next()?.split(' ');
-    let (method, target) = (first.next()?.to_owned(), first.next()?.to_owned());
-    let headers: Vec<(String, String)> = lines
-        .filter_map(|line| line.split_once(':'))
-        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
-        .collect();
-    let mut received = Received { method, target, headers, body: Bytes::new(), head };
-    received.body = if received.header("transfer-encoding").is_some() {
-        read_chunks(stream, buffer).await?
-    } else {
-        let length = received.header("content-length").map_or(Some(0), |text| text.parse().ok())?;
-        read_exact(stream, buffer, length).await?
-    };
-    Some(received)
-}
-
-async fn read_chunks(stream: &mut TcpStream, buffer: &mut BytesMut) -> Option<Bytes> {
-    let mut body = BytesMut::new();
-    loop {
-        let end = loop {
-            if let Some(at) = buffer.windows(2).position(|window| window == b"\r\n") {
-                break at;
-            }
-            more(stream, buffer).await?;
-        };
-        let line = buffer.split_to(end + 2);
-        let size = usize::from_str_radix(std::str::from_utf8(&line[..end]).ok()?.trim(), 16).ok()?;
-        let chunk = read_exact(stream, buffer, size + 2).await?;
-        if size == 0 {
-            return Some(body.freeze());
-        }
-        body.extend_from_slice(&chunk[..size]);
-    }
-}
-
-async fn read_exact(stream: &mut TcpStream, buffer: &mut BytesMut, length: usize) -> Option<Bytes> {
-    while buffer.len() < length {
-        more(stream, buffer).await?;
-    }
-    Some(buffer.split_to(length).freeze())
-}
-
-async fn more(stream: &mut TcpStream, buffer: &mut BytesMut) -> Option<()> {
-    let read = stream.read_buf(buffer).await.ok()?;
-    (read > 0 && buffer.len() <= MAX_REQUEST).then_some(())
 }
