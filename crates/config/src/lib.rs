@@ -12,6 +12,7 @@ mod environment;
 mod auth;
 mod icon;
 mod server;
+mod store;
 mod telemetry;
 
 mod action;
@@ -37,6 +38,7 @@ pub use plan::{Kinds, Loaded, Options, Plan, Replaced, load, load_replaced, load
 pub use reference::reference;
 pub use report::{Report, Style};
 pub use schema::schema;
-pub use server::{HostName, LimitsConfig, OriginName, ServerConfig, StoreConfig};
+pub use server::{HostName, LimitsConfig, OriginName, ServerConfig};
+pub use store::{StoreConfig, StorePlace};
 pub use telemetry::{AuditConfig, AuditedArguments, MetricsConfig, OtlpConfig, TelemetryConfig};
 pub use test::{Change, Edited, Recorded, write as write_recorded};
