@@ -161,7 +161,7 @@ impl Error {
         Self::new(Kind::Internal, public)
     }
 
-    /// No failure: the run ends here for now, because an answer comes with a later call. Everything hands it on;
+    /// No failure: the run stops here until a later call brings the answer. Everything hands it on;
     /// nothing stands in for it.
     pub fn suspended() -> Self {
         let mut error = Self::new(Kind::Cancelled, "go on before somebody has answered");
