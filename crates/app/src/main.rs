@@ -25,6 +25,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
+/// A call makes hundreds of small allocations, often freed by another thread: this one is made for that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -37,8 +37,8 @@ pub fn record_with(tracer: Box<dyn Tracer>) {
 impl Trace {
     /// A new trace.
     pub fn new() -> Self {
-        let trace = uuid::Uuid::new_v4().simple().to_string();
-        Trace { parent: format!("00-{trace}-{}-01", fresh_span()).into(), state: None, baggage: None }
+        let (trace, span): (u128, u64) = rand::random();
+        Trace { parent: format!("00-{trace:032x}-{span:016x}-01").into(), state: None, baggage: None }
     }
 
     /// The trace that a caller names, as it names it. Nothing if `parent` is not a `traceparent`.
@@ -87,7 +87,8 @@ impl Trace {
 
     fn child(&self) -> Self {
         // Version, trace and flags stay.
-        let parent = format!("{}-{}-{}", &self.parent[..35], fresh_span(), &self.parent[53..]);
+        let span: u64 = rand::random();
+        let parent = format!("{}-{span:016x}-{}", &self.parent[..35], &self.parent[53..]);
         Trace { parent: parent.into(), ..self.clone() }
     }
 
@@ -106,12 +107,6 @@ impl Default for Trace {
     fn default() -> Self {
         Self::new()
     }
-}
-
-fn fresh_span() -> String {
-    let mut id = uuid::Uuid::new_v4().simple().to_string();
-    id.truncate(16);
-    id
 }
 
 #[cfg(test)]
