@@ -55,16 +55,20 @@ impl Log {
 
     /// Starts logging; once in a process.
     pub(crate) fn start(self, aside: Aside) -> Result<(), String> {
+        self.subscriber(aside).try_init().map_err(|error| error.to_string())
+    }
+
+    fn subscriber(self, aside: Aside) -> impl Subscriber + Send + Sync {
         let audited_apart = aside.audit.is_some();
         let filter = self.filter.and(filter_fn(move |line| !audited_apart || line.target() != audit::TARGET));
         let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
         let lines = if self.json { lines.json().boxed() } else { lines.boxed() };
-        tracing_subscriber::registry()
-            .with(lines.with_filter(filter))
-            .with(aside.audit.map(audit_file))
-            .with(aside.traces.map(spans))
-            .try_init()
-            .map_err(|error| error.to_string())
+        // Only layers that are there: one that is `None` filters nothing, and for its sake every span would be made
+        // and every line be put together, whatever the others want.
+        let mut layers = vec![lines.with_filter(filter).boxed()];
+        layers.extend(aside.audit.map(|file| audit_file(file).boxed()));
+        layers.extend(aside.traces.map(|tracer| spans(tracer).boxed()));
+        tracing_subscriber::registry().with(layers)
     }
 }
 
@@ -84,4 +88,21 @@ fn spans<S: Subscriber + for<'a> LookupSpan<'a>>(tracer: SdkTracer) -> impl Laye
         .with_location(false)
         .with_threads(false);
     spans.with_filter(Targets::new().with_target("renkei", LevelFilter::DEBUG))
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn what_nobody_wants_is_not_made() {
+        let quiet = Log::new("warn", false).unwrap().subscriber(Aside::default());
+        tracing::subscriber::with_default(quiet, || {
+            assert!(tracing::info_span!("run").is_disabled());
+            assert!(!tracing::enabled!(target: audit::TARGET, Level::INFO));
+            assert!(tracing::enabled!(Level::WARN));
+        });
+    }
 }

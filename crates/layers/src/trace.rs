@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use renkei_core::{Call, CallContext, Kind, Reply, Request, Result};
 use tokio::time::Instant;
-use tracing::{Instrument, Span, debug, debug_span, field, warn};
+use tracing::{Instrument, Level, Span, debug, debug_span, field, span_enabled, warn};
 
 use crate::metrics::Metrics;
 
@@ -23,7 +23,10 @@ impl<C: Call> Trace<C> {
 
 /// Says in the span of the call how often it was tried.
 pub(crate) fn record_attempts(attempts: u32) {
-    Span::current().record("attempts", attempts);
+    // To ask for the span around this costs more than to know that there is none.
+    if span_enabled!(Level::DEBUG) {
+        Span::current().record("attempts", attempts);
+    }
 }
 
 #[async_trait]
