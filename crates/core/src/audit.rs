@@ -4,8 +4,9 @@
 //! that nobody waited for to the end has one, too. What the server does unasked, such as looking again at a resource that
 //! somebody subscribed to, is no call from outside: it has none, and counts for nothing here.
 
-use std::fmt::Write as _;
+use std::{fmt, sync::OnceLock, time::Duration};
 
+use metrics::{Counter, Gauge, Histogram};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use tracing::Level;
@@ -17,6 +18,9 @@ pub const TARGET: &str = "audit";
 
 /// More of the arguments' JSON is not written.
 const MAX_ARGUMENTS_BYTES: usize = 4096;
+
+/// What a digest begins with.
+const DIGEST: &str = "sha256:";
 
 /// What a line says of the arguments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,24 +47,89 @@ impl Arguments {
             }
             Arguments::Digest => {
                 let digest = Sha256::digest(arguments.to_json());
-                let hex = digest.iter().fold(String::from("sha256:"), |mut hex, byte| {
-                    // Writing to a string does not fail.
-                    let _ = write!(hex, "{byte:02x}");
-                    hex
-                });
+                let digit = |half: u8| char::from(b"0123456789abcdef"[usize::from(half)]);
+                let mut hex = String::with_capacity(DIGEST.len() + 2 * digest.len());
+                hex.push_str(DIGEST);
+                hex.extend(digest.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
                 Some(hex)
             }
         }
     }
 }
 
+/// The numbers of one thing that can be called, each looked up when the first call needs it.
+pub struct Measures {
+    kind: &'static str,
+    /// The config's name; empty for what it does not have.
+    name: String,
+    now: OnceLock<Gauge>,
+    seconds: OnceLock<Histogram>,
+    ok: OnceLock<Counter>,
+    asked: OnceLock<Counter>,
+    failed: [OnceLock<Counter>; Kind::ALL.len()],
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    Ok,
+    /// Not yet: somebody is asked first.
+    Asked,
+    Failed(Kind),
+}
+
+impl Outcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Ok => "ok",
+            Outcome::Asked => "asked",
+            Outcome::Failed(kind) => kind.as_str(),
+        }
+    }
+}
+
+impl Measures {
+    /// `kind` is `tool`, `resource`, `prompt` or `completion`; `name` the config's.
+    pub fn new(kind: &'static str, name: &str) -> Self {
+        let (now, seconds, ok, asked, failed) = Default::default();
+        Measures { kind, name: name.to_owned(), now, seconds, ok, asked, failed }
+    }
+
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    fn now(&self) -> &Gauge {
+        self.now.get_or_init(|| metrics::gauge!(metric::CALLS_NOW.name, "kind" => self.kind))
+    }
+
+    fn ended(&self, outcome: Outcome, took: Duration) {
+        let slot = match outcome {
+            Outcome::Ok => &self.ok,
+            Outcome::Asked => &self.asked,
+            Outcome::Failed(kind) => &self.failed[kind as usize],
+        };
+        let outcome = outcome.as_str();
+        let name = || self.name.clone();
+        let counter = || metrics::counter!(metric::CALLS.name, "kind" => self.kind, "name" => name(), "outcome" => outcome);
+        let histogram =
+            || metrics::histogram!(metric::CALL_SECONDS.name, "kind" => self.kind, "name" => name());
+        slot.get_or_init(counter).increment(1);
+        self.seconds.get_or_init(histogram).record(took.as_secs_f64());
+    }
+}
+
+impl fmt::Debug for Measures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Measures").field("kind", &self.kind).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 /// A call that is under way. Dropped before [`Record::end`], it was cancelled.
 #[derive(Debug)]
 pub struct Record<'a> {
-    kind: &'static str,
+    measures: &'a Measures,
     name: &'a str,
-    /// Of the metrics: the config's names only.
-    label: String,
     effect: Effect,
     cx: &'a CallContext,
     arguments: Option<String>,
@@ -71,7 +140,7 @@ pub struct Record<'a> {
 impl<'a> Record<'a> {
     /// `name` is the config's; `effect` the strongest that the call may have.
     pub fn begin(
-        kind: &'static str,
+        measures: &'a Measures,
         name: &'a str,
         effect: Effect,
         cx: &'a CallContext,
@@ -80,10 +149,9 @@ impl<'a> Record<'a> {
         let is_on = !cx.unasked && tracing::enabled!(target: TARGET, Level::INFO);
         let arguments = if is_on { shown.show(arguments) } else { None };
         if !cx.unasked {
-            metrics::gauge!(metric::CALLS_NOW.name, "kind" => kind).increment(1.0);
+            measures.now().increment(1.0);
         }
-        let (label, started) = (name.to_owned(), Instant::now());
-        Record { kind, name, label, effect, cx, arguments, started, ended: false }
+        Record { measures, name, effect, cx, arguments, started: Instant::now(), ended: false }
     }
 
     /// It is over, with this error or well.
@@ -95,34 +163,29 @@ impl<'a> Record<'a> {
             (Some(error), _) => error.was_applied(),
         };
         let outcome = match error {
-            None => "ok",
+            None => Outcome::Ok,
             // It goes on with a later call.
-            Some(error) if error.is_suspended() => return self.write("asked", Applied::No, None),
-            Some(error) => error.kind().as_str(),
+            Some(error) if error.is_suspended() => return self.write(Outcome::Asked, Applied::No, None),
+            Some(error) => Outcome::Failed(error.kind()),
         };
         self.write(outcome, applied, error);
     }
 
-    fn write(&self, outcome: &'static str, applied: Applied, error: Option<&Error>) {
+    fn write(&self, outcome: Outcome, applied: Applied, error: Option<&Error>) {
         if self.cx.unasked {
             return;
         }
-        let (kind, took) = (self.kind, self.started.elapsed());
-        metrics::counter!(
-            metric::CALLS.name, "kind" => kind, "name" => self.label.clone(), "outcome" => outcome
-        )
-        .increment(1);
-        metrics::histogram!(metric::CALL_SECONDS.name, "kind" => kind, "name" => self.label.clone())
-            .record(took.as_secs_f64());
+        let took = self.started.elapsed();
+        self.measures.ended(outcome, took);
         tracing::info!(
             target: TARGET,
-            kind,
+            kind = self.measures.kind,
             name = self.name,
             principal = &*self.cx.principal.name,
             auth = self.cx.principal.how.as_str(),
             client = self.cx.client.map(tracing::field::display),
             arguments = self.arguments,
-            outcome,
+            outcome = outcome.as_str(),
             applied = applied.as_str(),
             duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             trace = self.cx.trace.id(),
@@ -135,11 +198,11 @@ impl<'a> Record<'a> {
 impl Drop for Record<'_> {
     fn drop(&mut self) {
         if !self.cx.unasked {
-            metrics::gauge!(metric::CALLS_NOW.name, "kind" => self.kind).decrement(1.0);
+            self.measures.now().decrement(1.0);
         }
         if !self.ended {
             let applied = if self.effect == Effect::Read { Applied::No } else { Applied::Unknown };
-            self.write(Kind::Cancelled.as_str(), applied, None);
+            self.write(Outcome::Failed(Kind::Cancelled), applied, None);
         }
     }
 }
@@ -148,12 +211,9 @@ impl Drop for Record<'_> {
 /// a client can make up any number of names.
 pub fn refused(kind: &'static str, name: &str, is_known: bool, cx: &CallContext, error: &Error) {
     let shown: String = name.chars().take(100).collect();
+    let measures = Measures::new(kind, if is_known { name } else { "" });
     let nothing = (Arguments::Nothing, &Value::Null);
-    let mut record = Record::begin(kind, &shown, Effect::Read, cx, nothing);
-    if !is_known {
-        record.label.clear();
-    }
-    record.end(Some(error));
+    Record::begin(&measures, &shown, Effect::Read, cx, nothing).end(Some(error));
 }
 
 #[cfg(test)]

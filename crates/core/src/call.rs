@@ -204,10 +204,15 @@ pub struct RunStart {
 impl RunStart {
     /// A run with an id of its own that begins now.
     pub fn new() -> Self {
-        RunStart {
-            id: uuid::Uuid::now_v7().to_string().into(),
-            now: jiff::Timestamp::now().to_string().into(),
-        }
+        Self::at(jiff::Timestamp::now())
+    }
+
+    /// A run with an id of its own that began then.
+    pub(crate) fn at(began: jiff::Timestamp) -> Self {
+        let seconds = u64::try_from(began.as_second()).unwrap_or_default();
+        let nanoseconds = u32::try_from(began.subsec_nanosecond()).unwrap_or_default();
+        let id = uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanoseconds));
+        RunStart { id: id.to_string().into(), now: began.to_string().into() }
     }
 }
 

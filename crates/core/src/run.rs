@@ -2,12 +2,13 @@
 
 mod asking;
 mod effects;
+mod given;
 mod pauses;
 
 use std::{
     borrow::Cow,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -18,6 +19,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
 pub use effects::Effects;
+pub(crate) use given::Given;
 use pauses::Pauses;
 
 use crate::{
@@ -84,10 +86,10 @@ pub struct RunContext {
     effects: Option<Arc<Effects>>,
 }
 
-struct Run {
-    id: Arc<str>,
-    /// RFC 3339; fixed for the whole run.
-    now: Arc<str>,
+pub(crate) struct Run {
+    /// When it began, and of that its name and what `$now` is: made when somebody asks.
+    began: jiff::Timestamp,
+    start: OnceLock<RunStart>,
     systems: Arc<dyn Systems>,
     /// The parts under way; see [`MAX_PARTS`].
     parts: AtomicUsize,
@@ -95,6 +97,20 @@ struct Run {
     changed: AtomicBool,
     /// Where somebody may be asked while the run waits.
     pauses: Option<Pauses>,
+}
+
+impl Run {
+    fn start(&self) -> &RunStart {
+        self.start.get_or_init(|| RunStart::at(self.began))
+    }
+
+    fn id(&self) -> &Arc<str> {
+        &self.start().id
+    }
+
+    fn now(&self) -> &Arc<str> {
+        &self.start().now
+    }
 }
 
 /// A part of a run that is under way. Its place is free again when this is dropped.
@@ -118,18 +134,19 @@ impl RunContext {
         systems: Arc<dyn Systems>,
         progress: Option<Arc<dyn ProgressSink>>,
     ) -> Self {
-        let RunStart { id, now } = call.start.clone().unwrap_or_default();
+        let start = call.start.clone().map_or_else(OnceLock::new, OnceLock::from);
         let pauses = matches!(call.asking, Asking::Live { .. }).then(Pauses::default);
+        let run = Run {
+            began: jiff::Timestamp::now(),
+            start,
+            systems,
+            parts: AtomicUsize::new(0),
+            changed: AtomicBool::new(false),
+            pauses,
+        };
         RunContext {
             call,
-            run: Arc::new(Run {
-                id,
-                now,
-                systems,
-                parts: AtomicUsize::new(0),
-                changed: AtomicBool::new(false),
-                pauses,
-            }),
+            run: Arc::new(run),
             path: Arc::default(),
             vars: Arc::default(),
             progress,
@@ -138,7 +155,7 @@ impl RunContext {
     }
 
     pub fn id(&self) -> &Arc<str> {
-        &self.run.id
+        self.run.id()
     }
 
     /// One effect, named `name` within this action. In a plain run it calls the system; the name is
@@ -275,33 +292,33 @@ impl RunContext {
         }
     }
 
-    /// Where `name` is in the run: the names of the actions around it, and its own.
-    fn path_of(&self, name: &str) -> String {
-        let names: Vec<&str> = self.path.iter().map(|part| &**part).chain([name]).collect();
-        names.join("/")
-    }
-
     /// The idempotency key of the step `name` here: run id and path of names, never the attempt.
     pub fn key(&self, name: &str) -> Arc<str> {
-        format!("{}/{}", self.run.id, self.path_of(name)).into()
+        key(self.run.id(), &self.path, name)
     }
 
     /// What the templates of the step `name` see: the input as `.`, what is bound around it, and the
     /// reserved names.
-    pub fn scope(&self, name: &str, input: Value) -> Scope {
-        let mut scope = Scope { input, vars: Map::clone(&self.vars), until: Some(self.deadline()) };
-        scope.set("caller", self.call.principal.to_value());
-        scope.set("now", self.run.now.clone());
-        scope.set("run", self.run.id.clone());
-        scope.set("key", self.key(name));
-        scope
+    pub fn scope(&self, name: &'static str, input: Value) -> Scope {
+        let given = Given::new(self.call.principal.clone(), self.run.clone(), self.path.clone(), name);
+        Scope { input, vars: self.vars.clone(), given: Some(Arc::new(given)), until: Some(self.deadline()) }
     }
+}
+
+/// The key of the step `name` under the actions of `path`.
+fn key(run: &str, path: &[Arc<str>], name: &str) -> Arc<str> {
+    let mut key = run.to_owned();
+    for part in path.iter().map(|part| &**part).chain([name]) {
+        key.push('/');
+        key.push_str(part);
+    }
+    key.into()
 }
 
 impl std::fmt::Debug for RunContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RunContext")
-            .field("run", &self.run.id)
+            .field("run", self.run.id())
             .field("path", &self.path)
             .finish_non_exhaustive()
     }

@@ -31,7 +31,7 @@ pub use words::{RESERVED, is_word, word_like};
 
 use tokio::time::Instant;
 
-use crate::{Diagnostic, Diagnostics, Error, Kind, Map, Node, NodeKind, Result, Value};
+use crate::{Diagnostic, Diagnostics, Error, Kind, Map, Node, NodeKind, Result, Value, run::Given};
 
 /// What a template may refer to at its place; anything else is a diagnostic.
 #[derive(Clone, Debug, Default)]
@@ -66,24 +66,33 @@ impl<'a> Names<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     pub(crate) input: Value,
-    pub(crate) vars: Map,
+    pub(crate) vars: Arc<Map>,
+    /// What the run gives; goes before `vars`.
+    pub(crate) given: Option<Arc<Given>>,
     /// From then on nothing is evaluated: one evaluation is short, but a config may ask for many.
     pub(crate) until: Option<Instant>,
 }
 
 impl Scope {
     pub fn new(input: Value) -> Self {
-        Scope { input, vars: Map::new(), until: None }
+        Scope { input, ..Scope::default() }
     }
 
     /// Binds `$name`. `env` and `file` are bound like this, too, without the `$` in templates:
     /// each an object from name to text.
     pub fn set(&mut self, name: &str, value: impl Into<Value>) {
-        self.vars.insert(name.into(), value.into());
+        Arc::make_mut(&mut self.vars).insert(name.into(), value.into());
     }
 
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.vars.get(name)
+        let given = self.given.as_ref().and_then(|given| given.get(name));
+        given.or_else(|| self.vars.get(name))
+    }
+
+    /// What a system's own part of a request sees: `$caller`, `$key` and `$run`, of the same step.
+    #[must_use]
+    pub fn of_system(&self) -> Scope {
+        Scope { given: self.given.clone(), ..Scope::default() }
     }
 }
 

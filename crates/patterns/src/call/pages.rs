@@ -46,7 +46,7 @@ impl CallAction {
             match taken {
                 Some(end) => break end,
                 None => {
-                    stages.note(&format!("`{system}`: {number} pages, {} items so far", list.items.len()))
+                    stages.note(|| format!("`{system}`: {number} pages, {} items so far", list.items.len()))
                 }
             }
         };

@@ -46,16 +46,12 @@ impl CallAction {
 
     pub(super) fn request(&self, cx: &RunContext, scope: &Scope) -> Result<Request> {
         let params: Vec<_> = self.op.slots.iter().map(|slot| slot.render(scope)).collect::<Result<_>>()?;
-        let mut vars = Scope::new(Value::Null);
-        for name in ["caller", "key", "run"] {
-            vars.set(name, scope.get(name).cloned().unwrap_or_default());
-        }
         Ok(Request {
             op: self.op.clone(),
             params: params.into(),
             effect: request_effect(self.op.effect, self.keyed),
             key: self.keyed.then(|| cx.key(STEP)),
-            vars: Arc::new(vars),
+            vars: Arc::new(scope.of_system()),
             page: None,
         })
     }
@@ -123,7 +119,8 @@ impl CallAction {
         let invalidating = invalidates::begin(&self.invalidates, scope, cx)?;
         let mut step = cx.clone();
         step.call.settings = Some(self.settings.clone());
-        let result = stages.step(&step, name, request).await;
+        step.call.listener = stages.listener();
+        let result = step.step(name, request).await;
         invalidating.end(&result);
         result
     }
@@ -148,40 +145,43 @@ impl CallAction {
     }
 }
 
-/// Tells how far a call is.
-pub(super) struct Stages(Arc<Notes>);
+/// Tells how far a call is, if somebody wants to know.
+pub(super) struct Stages(Option<Arc<Notes>>);
 
 impl Stages {
     pub(super) fn new(cx: &RunContext) -> Self {
-        Stages(Arc::new(Notes { cx: cx.clone(), left: Mutex::new(1.0) }))
+        let notes = || Arc::new(Notes { cx: cx.clone(), left: Mutex::new(1.0) });
+        Stages(cx.wants_progress().then(notes))
     }
 
-    fn report(&self, done: f64, message: String) {
-        self.0.cx.progress(Progress { done, total: Some(STAGES), message: Some(message) });
+    fn report(&self, done: f64, message: impl FnOnce() -> String) {
+        if let Some(notes) = &self.0 {
+            notes.cx.progress(Progress { done, total: Some(STAGES), message: Some(message()) });
+        }
     }
 
     pub(super) fn called(&self, system: &str) {
-        self.report(0.0, format!("calling `{system}`"));
+        self.report(0.0, || format!("calling `{system}`"));
     }
 
     pub(super) fn answered(&self, system: &str) {
-        self.report(1.0, format!("`{system}` answered"));
+        self.report(1.0, || format!("`{system}` answered"));
     }
 
     pub(super) fn judged(&self) {
-        self.report(STAGES, "the reply is good".into());
+        self.report(STAGES, || "the reply is good".into());
     }
 
     /// Something between "called" and "answered".
-    pub(super) fn note(&self, note: &str) {
-        self.0.note(note);
+    pub(super) fn note(&self, note: impl FnOnce() -> String) {
+        if let Some(notes) = &self.0 {
+            notes.note(&note());
+        }
     }
 
-    /// A step whose notes are told.
-    pub(super) async fn step(&self, cx: &RunContext, name: &str, request: Request) -> Result<Reply> {
-        let mut cx = cx.clone();
-        cx.call.listener = Some(self.0.clone());
-        cx.step(name, request).await
+    /// Who hears the notes of a step.
+    fn listener(&self) -> Option<Arc<dyn Listener>> {
+        self.0.clone().map(|notes| notes as Arc<dyn Listener>)
     }
 }
 

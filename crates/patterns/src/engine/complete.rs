@@ -1,7 +1,7 @@
 //! What a half-typed argument may become.
 
 use renkei_core::{
-    CallContext, Effect, Error, Kind, Map, Result, Value,
+    CallContext, Effect, Error, Kind, Map, Result, Value, audit,
     complete::{CompletePlan, Completion, MAX_VALUES, Partial},
 };
 
@@ -24,8 +24,9 @@ impl Engine {
             }
             Some(CompletePlan::Query { action, values }) => (action, values),
         };
+        let measures = audit::Measures::new("completion", name);
         let job = Job {
-            kind: "completion",
+            measures: &measures,
             name,
             effect: Effect::Read,
             timeout: self.options.tool_timeout,

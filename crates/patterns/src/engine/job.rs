@@ -20,8 +20,7 @@ use super::{
 /// One run from outside.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Job<'a> {
-    /// `tool`, `resource`, `prompt`.
-    pub(super) kind: &'static str,
+    pub(super) measures: &'a audit::Measures,
     pub(super) name: &'a str,
     /// The strongest one that it can have.
     pub(super) effect: Effect,
@@ -44,10 +43,10 @@ impl Job<'_> {
         arguments: &Value,
         run: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let (kind, name, trace) = (self.kind, self.name, cx.trace.id().to_owned());
-        let client = cx.client.map(display);
-        let span = info_span!("run", kind, name, principal = &*cx.principal.name, client, trace);
-        let record = audit::Record::begin(kind, name, self.effect, cx, (self.shown, arguments));
+        let (kind, name, client) = (self.measures.kind(), self.name, cx.client.map(display));
+        let span =
+            info_span!("run", kind, name, principal = &*cx.principal.name, client, trace = cx.trace.id());
+        let record = audit::Record::begin(self.measures, name, self.effect, cx, (self.shown, arguments));
         let start = Instant::now();
         // A fault in one run ends this run only.
         let result = AssertUnwindSafe(run).catch_unwind().instrument(span.clone()).await;
@@ -107,7 +106,7 @@ impl Engine {
     ) -> Result<T> {
         let caller = cx.principal.clone();
         let subject =
-            Subject { kind: job.kind, name: job.name, caller: &caller, arguments, effect: job.effect };
+            Subject { kind: job.measures.kind(), name: job.name, caller: &caller, arguments, effect: job.effect };
         let Some(session) = self.rounds.begin(subject, &mut cx, rounds::now_ms())? else {
             return run(cx).await;
         };

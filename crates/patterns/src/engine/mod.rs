@@ -19,6 +19,7 @@ mod systems;
 
 mod arguments;
 mod input;
+mod plain;
 mod schema;
 mod shape;
 

@@ -32,6 +32,10 @@ impl Promise {
     /// Whether the config keeps its promise with this result.
     pub(crate) fn check(&self, value: &Value) -> Result<()> {
         let copy = serde_json::Value::from(value);
+        // By far the quicker question.
+        if self.validator.is_valid(&copy) {
+            return Ok(());
+        }
         let Some(error) = self.validator.iter_errors(&copy).next() else { return Ok(()) };
         let at = match place(&error) {
             whole if whole == "arguments" => "the whole result".to_owned(),
@@ -77,10 +81,15 @@ pub(crate) fn publish(
     next: Option<&str>,
 ) -> Result<Published> {
     let wrapped = promise.map_or(!matches!(value, Value::Object(_)), |promise| promise.wrapped);
-    let (value, cut) = fit(value, limit)?;
+    let json = value.to_json();
+    let (value, cut) = match json.len() <= limit {
+        true => (value, None),
+        false => fit(value, json.len(), limit).map(|(value, cut)| (value, Some(cut)))?,
+    };
     let text = match &value {
         Value::String(text) => text.to_string(),
-        other => other.to_json(),
+        cut_value if cut.is_some() => cut_value.to_json(),
+        _ => json,
     };
     let structured = match wrapped {
         false => value,
@@ -126,11 +135,7 @@ impl Cut {
 }
 
 /// Cuts what can be cut without breaking the JSON: a text, an array, or the largest array of an object.
-fn fit(value: Value, limit: usize) -> Result<(Value, Option<Cut>)> {
-    let length = value.to_json().len();
-    if length <= limit {
-        return Ok((value, None));
-    }
+fn fit(value: Value, length: usize, limit: usize) -> Result<(Value, Cut)> {
     let cut = match &value {
         Value::String(text) => {
             let shown = (0..=limit.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
@@ -146,7 +151,7 @@ fn fit(value: Value, limit: usize) -> Result<(Value, Option<Cut>)> {
         _ => None,
     };
     match cut {
-        Some((value, cut)) if cut.shown > 0 => Ok((value, Some(cut))),
+        Some((value, cut)) if cut.shown > 0 => Ok((value, cut)),
         _ => Err(Error::invalid(format!(
             "the result has {}, and at most {} can be given; ask for less",
             size(length),

@@ -109,7 +109,8 @@ impl Prompts for Engine {
         let prompt =
             self.prompt(name).inspect_err(|error| audit::refused("prompt", name, false, &cx, error))?;
         let timeout = prompt.plan.timeout.unwrap_or(self.options.tool_timeout);
-        let job = Job { kind: "prompt", name, effect: Effect::Read, timeout, shown: self.options.audited };
+        let (measures, shown) = (&audit::Measures::new("prompt", name), self.options.audited);
+        let job = Job { measures, name, effect: Effect::Read, timeout, shown };
         let run = self.messages(prompt, &job, cx.clone(), arguments.clone());
         job.guarded(&cx, &arguments, run).await
     }

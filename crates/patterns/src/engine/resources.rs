@@ -21,6 +21,8 @@ use super::{Engine, Problem, arguments, input::Input, job::Job, watch::Watcher};
 const KEPT: &str = "kept_result";
 /// In the audit: somebody wants to hear of changes.
 const SUBSCRIPTION: &str = "subscription";
+/// In the audit: what is read.
+const RESOURCE: &str = "resource";
 
 /// The resources, and how one is found by its URI.
 #[derive(Default)]
@@ -137,9 +139,9 @@ fn unknown(uri: &str) -> Error {
 }
 
 impl Engine {
-    fn job<'a>(&self, name: &'a str, timeout: Option<Duration>) -> Job<'a> {
+    fn job<'a>(&self, name: &'a str, measures: &'a audit::Measures, timeout: Option<Duration>) -> Job<'a> {
         let timeout = timeout.unwrap_or(self.options.tool_timeout);
-        Job { kind: "resource", name, effect: Effect::Read, timeout, shown: self.options.audited }
+        Job { measures, name, effect: Effect::Read, timeout, shown: self.options.audited }
     }
 
     async fn contents(
@@ -209,7 +211,8 @@ impl Engine {
         uri: &str,
         kept: Result<Contents>,
     ) -> Result<Contents> {
-        self.job(KEPT, None).guarded(&cx, &Value::from(uri), async { kept }).await
+        let measures = audit::Measures::new(RESOURCE, KEPT);
+        self.job(KEPT, &measures, None).guarded(&cx, &Value::from(uri), async { kept }).await
     }
 
     /// Begins to watch one of `shelf`, which `resources` reads. The subscription has its line in the audit; the readings for
@@ -224,8 +227,8 @@ impl Engine {
         let (name, every) =
             shelf.watch(uri).inspect_err(|error| audit::refused(SUBSCRIPTION, uri, false, &cx, error))?;
         let asked = Value::from(uri);
-        let record =
-            audit::Record::begin(SUBSCRIPTION, name, Effect::Read, &cx, (self.options.audited, &asked));
+        let measures = audit::Measures::new(SUBSCRIPTION, name);
+        let record = audit::Record::begin(&measures, name, Effect::Read, &cx, (self.options.audited, &asked));
         let begun = async {
             let watched = self.watches.of(uri, &cx.principal, every)?;
             Watcher::begin(resources, watched, cx.clone()).await
@@ -239,10 +242,11 @@ impl Engine {
         let asked = Value::from(uri);
         let Some((resource, values)) = shelf.find(uri) else {
             let error = unknown(uri);
-            audit::refused("resource", uri, false, &cx, &error);
+            audit::refused(RESOURCE, uri, false, &cx, &error);
             return Err(error);
         };
-        let job = self.job(&resource.plan.name, resource.plan.timeout);
+        let measures = audit::Measures::new(RESOURCE, &resource.plan.name);
+        let job = self.job(&resource.plan.name, &measures, resource.plan.timeout);
         job.guarded(&cx, &asked, self.contents(resource, &job, cx.clone(), values)).await
     }
 

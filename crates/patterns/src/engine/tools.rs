@@ -107,6 +107,7 @@ struct Tool {
     info: Arc<ToolInfo>,
     input: Input,
     promise: Option<Promise>,
+    measures: audit::Measures,
 }
 
 impl Engine {
@@ -286,11 +287,12 @@ impl Engine {
             });
         }
 
-        let scope = cx.with_vars(outcome.vars()).scope("output", input);
+        let is_shaped = plan.output.is_some() || plan.content.is_some();
+        let scope = is_shaped.then(|| cx.with_vars(outcome.vars()).scope("output", input));
         let value = outcome.value.into_value();
-        let value = match &plan.output {
-            Some(output) => output.render(&scope).map_err(of_output)?.unwrap_or_default(),
-            None => value,
+        let value = match (&plan.output, &scope) {
+            (Some(output), Some(scope)) => output.render(scope).map_err(of_output)?.unwrap_or_default(),
+            _ => value,
         };
         if let Some(promise) = &tool.promise {
             promise.check(&value)?;
@@ -302,9 +304,9 @@ impl Engine {
 
         let mut notices = outcome.notices;
         // With parts of its own and no promise, a result has no second form.
-        let parts = match &plan.content {
-            Some(plans) => Some(content::render(plans, &scope, self.options.content_bytes)?),
-            None => None,
+        let parts = match (&plan.content, &scope) {
+            (Some(plans), Some(scope)) => Some(content::render(plans, scope, self.options.content_bytes)?),
+            _ => None,
         };
         let (mut parts, structured) = match parts {
             Some(parts) if tool.promise.is_none() => (parts, None),
@@ -376,7 +378,8 @@ impl Tool {
         };
         let (input, promise) = (input?, promise?);
         let info = Arc::new(info(&plan, schema, promise.as_ref()));
-        Some(Tool { plan, info, input, promise })
+        let measures = audit::Measures::new("tool", &plan.name);
+        Some(Tool { plan, info, input, promise, measures })
     }
 
     /// Corrected hints change what clients are told, never what is done.
@@ -422,16 +425,15 @@ impl Tools for Engine {
         progress: Option<Arc<dyn ProgressSink>>,
     ) -> Result<ToolResult, UnknownTool> {
         let tool = self.tools.get(name).ok_or_else(|| UnknownTool(name.to_owned()))?;
-        let trace = cx.trace.id().to_owned();
         let (effect, timeout, shown) = (tool.effect(), self.deadline(tool), self.options.audited);
-        let job = Job { kind: "tool", name, effect, timeout, shown };
+        let job = Job { measures: &tool.measures, name, effect, timeout, shown };
         let run = self.run(tool, &job, cx.clone(), arguments.clone(), progress);
         let result = job.guarded(&cx, &arguments, run).await;
         Ok(result.unwrap_or_else(|error| {
             if error.asked().is_some() {
                 return ToolResult { content: Vec::new(), structured: None, error: Some(error) };
             }
-            let text = refusal::text(name, tool.effect(), &error, &trace);
+            let text = refusal::text(name, tool.effect(), &error, cx.trace.id());
             ToolResult { content: vec![Content::Text(text)], structured: None, error: Some(error) }
         }))
     }

@@ -1,11 +1,11 @@
 //! The instances of a template, from a query.
 
 use renkei_core::{
-    CallContext, Error, Result, Scope, Tree, Value,
+    CallContext, Error, Result, Scope, Tree, Value, audit,
     resource::{ListPlan, ResourceInfo, ResourcePlan},
 };
 
-use super::{Engine, body::mime_type_of};
+use super::{Engine, RESOURCE, body::mime_type_of};
 use crate::engine::refusal;
 
 impl Engine {
@@ -16,7 +16,8 @@ impl Engine {
         list: &ListPlan,
         cx: CallContext,
     ) -> (Vec<ResourceInfo>, Option<String>) {
-        let job = self.job(&resource.name, resource.timeout);
+        let measures = audit::Measures::new(RESOURCE, &resource.name);
+        let job = self.job(&resource.name, &measures, resource.timeout);
         let run = async {
             let context = self.context(&job, cx.clone(), None);
             let outcome = self.act(&job, &context, &*list.action, Value::object()).await?;
