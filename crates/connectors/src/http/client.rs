@@ -43,7 +43,7 @@ pub(crate) enum Http2 {
 #[derive(Clone, Copy, Debug, FromNode)]
 pub(crate) struct Pool {
     /// How many unused connections are kept.
-    #[config(default = 32)]
+    #[config(default = 128)]
     pub(crate) idle: usize,
     /// How long an unused connection is kept. Servers close theirs after some 5 to 120 seconds.
     #[config(default = "30s")]
@@ -55,7 +55,7 @@ pub(crate) struct Pool {
 
 impl Default for Pool {
     fn default() -> Self {
-        Pool { idle: 32, idle_timeout: Duration::from_secs(30), keepalive: Duration::from_secs(15) }
+        Pool { idle: 128, idle_timeout: Duration::from_secs(30), keepalive: Duration::from_secs(15) }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Redirects (RFC 9110, section 15.4): where the next request goes, and what it may carry.
 
 use http::{HeaderMap, Method, StatusCode, header};
+use url::Url;
 
 use super::{call::Outgoing, credentials::Credentials, pages::Pages, prepare::Plan, wire};
 
@@ -13,12 +14,12 @@ pub(super) fn location(status: StatusCode, headers: &HeaderMap) -> Option<String
     Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
-/// The next request. Its host is yet to be checked. The error ends a sentence that names the location.
+/// The next request after one that began at `home`. Its host is yet to be checked. The error ends a sentence that names the location.
 ///
 /// Another origin gets neither credentials nor rendered headers, and never a body: what was meant for
 /// one system would be told to another. Once left, the first origin is another one, too.
 pub(super) fn next(
-    first: &Outgoing,
+    home: &Url,
     hop: Outgoing,
     status: StatusCode,
     location: &str,
@@ -50,7 +51,7 @@ pub(super) fn next(
             next.headers.remove(name);
         }
     }
-    if next.url.origin() != first.url.origin() || !next.at_home {
+    if next.url.origin() != home.origin() || !next.at_home {
         return leave(next, status, plan, credentials);
     }
     if let Some((name, value)) = &credentials.query

@@ -1,7 +1,7 @@
 //! Reads answers: within a limit, and as what they say they are.
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use renkei_core::{Kind, Map, Payload, Result, Value, read};
 use url::Url;
 
@@ -179,18 +179,18 @@ pub(super) fn meta(
 ) -> Value {
     let mut map = Map::new();
     for name in telling(headers) {
-        let text = |value: &http::HeaderValue| -> Value {
-            value.as_bytes().iter().map(|byte| char::from(*byte)).collect::<String>().into()
+        let mut values = headers.get_all(name).iter().map(text_of);
+        let value = match (values.next(), values.next()) {
+            (Some(only), None) => only,
+            (first, second) => first.into_iter().chain(second).chain(values).collect::<Vec<_>>().into(),
         };
-        let mut values: Vec<Value> = headers.get_all(name).iter().map(text).collect();
-        let value = if values.len() == 1 { values.remove(0) } else { values.into() };
         map.insert(name.as_str().into(), value);
     }
     let etag = map.get("etag").filter(|etag| etag.as_str().is_some()).cloned();
     let mut meta = Map::new();
     meta.insert("status".into(), i64::from(status.as_u16()).into());
     meta.insert("headers".into(), map.into());
-    meta.insert("url".into(), shown(url, secret_parameter).into());
+    meta.insert("url".into(), shown(url, secret_parameter));
     if let Some(etag) = etag {
         meta.insert("etag".into(), etag);
     }
@@ -200,8 +200,20 @@ pub(super) fn meta(
     meta.into()
 }
 
+/// Bytes beyond ASCII are read as Latin-1.
+fn text_of(value: &HeaderValue) -> Value {
+    match value.to_str() {
+        Ok(text) => text.into(),
+        Err(_) => value.as_bytes().iter().map(|byte| char::from(*byte)).collect::<String>().into(),
+    }
+}
+
 /// The URL without what is secret in it.
-fn shown(url: &Url, secret_parameter: Option<&str>) -> String {
+fn shown(url: &Url, secret_parameter: Option<&str>) -> Value {
+    let has_more = !url.username().is_empty() || url.password().is_some() || url.fragment().is_some();
+    if !has_more && secret_parameter.is_none() {
+        return url.as_str().into();
+    }
     let mut url = url.clone();
     // Neither can fail on a URL with a host.
     let _ = url.set_username("");
@@ -215,5 +227,5 @@ fn shown(url: &Url, secret_parameter: Option<&str>) -> String {
         let kept = kept.join("&");
         url.set_query(Some(&kept).filter(|kept| !kept.is_empty()).map(|kept| &**kept));
     }
-    url.into()
+    url.as_str().into()
 }

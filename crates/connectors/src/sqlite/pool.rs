@@ -50,6 +50,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Queue {
     waiting: VecDeque<Waiting>,
+    /// Threads that wait for a call. To wake nobody costs a system call, too.
+    idle: usize,
     closed: bool,
 }
 
@@ -76,7 +78,12 @@ impl Shared {
             ));
         }
         queue.waiting.push_back(waiting);
-        self.ready.notify_one();
+        let is_one_idle = queue.idle > 0;
+        // Before it is woken, or it would wait for this lock next.
+        drop(queue);
+        if is_one_idle {
+            self.ready.notify_one();
+        }
         Ok(())
     }
 
@@ -90,7 +97,9 @@ impl Shared {
             if let Some(waiting) = queue.waiting.pop_front() {
                 return Some(waiting);
             }
+            queue.idle += 1;
             queue = self.ready.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue.idle -= 1;
         }
     }
 }
@@ -99,10 +108,14 @@ impl Shared {
 struct CancelOnDrop<'a> {
     ticket: Arc<Ticket>,
     shared: &'a Shared,
+    is_answered: bool,
 }
 
 impl Drop for CancelOnDrop<'_> {
     fn drop(&mut self) {
+        if self.is_answered {
+            return;
+        }
         self.ticket.cancel();
         self.shared.queue().waiting.retain(|waiting| !Arc::ptr_eq(&waiting.ticket, &self.ticket));
     }
@@ -138,9 +151,11 @@ impl Pool {
         let ticket = Arc::new(Ticket::default());
         let (answer, result) = oneshot::channel();
         self.shared.push(Waiting { job, ticket: ticket.clone(), answer })?;
-        let _cancel = CancelOnDrop { ticket, shared: &self.shared };
+        let mut cancel = CancelOnDrop { ticket, shared: &self.shared, is_answered: false };
+        let answer = result.await;
+        cancel.is_answered = true;
         // The sender is dropped only when the pool ends while the call waits.
-        result.await.unwrap_or_else(|_| {
+        answer.unwrap_or_else(|_| {
             let system = &self.shared.place.system;
             Err(Error::new(Kind::Cancelled, format!("reach `{system}`: its connection was closed")))
         })

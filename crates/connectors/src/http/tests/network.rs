@@ -367,7 +367,7 @@ fn a_redirect_inside_is_refused() {
     let next = |location: &str| {
         let plan = op.plan::<Plan>().unwrap();
         redirect::next(
-            &first,
+            &first.url,
             first.clone(),
             http::StatusCode::FOUND,
             location,
