@@ -7,11 +7,18 @@
 //! that does not exist – is left to rmcp, and with it every refusal that the protocol has: there is one place
 //! for each rule, and the requests here pass all of them.
 
-use std::sync::Arc;
+use std::{
+    convert::Infallible,
+    fmt::Write as _,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
+use http_body::{Frame, SizeHint};
 use renkei_core::{
     CallContext, Principal, Value,
     call::{ClientAddress, Trace},
@@ -75,12 +82,12 @@ pub(super) async fn answer(server: &Server, parts: &Parts, message: &Message) ->
                 span.record("otel.status_code", "error");
             }
             match outcome {
-                Ok(result) => called(plain.id, result),
-                Err(error) => failed(plain.id, &error),
+                Ok(result) => called(plain.id, result).into(),
+                Err(error) => failed(plain.id, &error).into(),
             }
         }
     };
-    let mut response = Response::new(Body::from(body));
+    let mut response = Response::new(body);
     *response.status_mut() = StatusCode::OK;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Some(response)
@@ -182,22 +189,43 @@ fn opened(id: &Value, room: usize) -> String {
     out
 }
 
-fn list(server: &Server, id: &Value, principal: &Principal) -> Bytes {
-    let tools = server.exact.tools();
-    let mut out = opened(id, tools.len()).into_bytes();
+/// The list itself is shared by all answers: each has a beginning of its own.
+fn list(server: &Server, id: &Value, principal: &Principal) -> Body {
+    let mut out = opened(id, 0);
     // An answer to somebody with a name stays with them: a shared cache must not hand it to others.
     let scope = if principal.how == How::None { "public" } else { "private" };
-    let before = format!(
-        r#","result":{{"resultType":"complete","ttlMs":{},"cacheScope":"{scope}","tools":["#,
-        server.list_ttl(false)
-    );
-    out.extend_from_slice(before.as_bytes());
-    out.extend_from_slice(tools);
-    out.extend_from_slice(b"]}}");
-    out.into()
+    let ttl = server.list_ttl(false);
+    // Writing to a string cannot fail.
+    let _ =
+        write!(out, r#","result":{{"resultType":"complete","ttlMs":{ttl},"cacheScope":"{scope}","tools":["#);
+    Body::new(InTwo([out.into(), server.exact.tools_to_the_end()]))
 }
 
-fn called(id: &Value, result: ToolResult) -> Bytes {
+/// A body in two pieces, of which none is copied.
+struct InTwo([Bytes; 2]);
+
+impl http_body::Body for InTwo {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let next = self.0.iter_mut().find(|piece| !piece.is_empty()).map(std::mem::take);
+        Poll::Ready(next.map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.iter().all(Bytes::is_empty)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.iter().map(|piece| piece.len() as u64).sum())
+    }
+}
+
+fn called(id: &Value, result: ToolResult) -> String {
     let ToolResult { mut content, structured, error } = result;
     if let (Some(error), true) = (&error, content.is_empty()) {
         content.push(Content::Text(error.to_string()));
@@ -226,14 +254,14 @@ fn called(id: &Value, result: ToolResult) -> Bytes {
         value.write_json(&mut out);
     }
     out += if error.is_some() { r#","isError":true}}"# } else { r#","isError":false}}"# };
-    out.into()
+    out
 }
 
-fn failed(id: &Value, error: &ErrorData) -> Bytes {
+fn failed(id: &Value, error: &ErrorData) -> String {
     let mut out = opened(id, 256);
     out += r#","error":"#;
     // An error is texts, numbers and JSON: nothing that cannot be written.
     out += &serde_json::to_string(error).unwrap_or_default();
     out.push('}');
-    out.into()
+    out
 }

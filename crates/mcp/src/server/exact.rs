@@ -34,9 +34,12 @@ pub(super) struct Exact {
     /// Of the stand-in for the list: what precedes the quoted key, and what follows it.
     list_before: Vec<u8>,
     list_after: Vec<u8>,
-    /// The tools as they are sent, with commas between them.
+    /// The tools as they are sent, with commas between them, and [`END_OF_LIST`].
     list: Bytes,
 }
+
+/// What ends a result that ends with the list of tools, and its message.
+const END_OF_LIST: &[u8] = b"]}}";
 
 impl Exact {
     pub(super) fn new<'a>(tools: impl IntoIterator<Item = &'a Tool>) -> Self {
@@ -45,7 +48,8 @@ impl Exact {
         let quoted = format!("\"{key}\"").into_bytes();
         let written = json(&list_stand_in);
         let at = memchr::memmem::find(&written, &quoted).unwrap_or_default();
-        let list = tools.into_iter().map(json).collect::<Vec<_>>().join(&b',');
+        let mut list = tools.into_iter().map(json).collect::<Vec<_>>().join(&b',');
+        list.extend_from_slice(END_OF_LIST);
         Exact {
             list_before: written[..at].to_vec(),
             list_after: written[at + quoted.len()..].to_vec(),
@@ -71,8 +75,13 @@ impl Exact {
     }
 
     /// The tools as they are sent, with commas between them.
-    pub(super) fn tools(&self) -> &Bytes {
-        &self.list
+    fn tools(&self) -> &[u8] {
+        &self.list[..self.list.len() - END_OF_LIST.len()]
+    }
+
+    /// The same up to the end of a message whose last member they are: `]}}` follows.
+    pub(super) fn tools_to_the_end(&self) -> Bytes {
+        self.list.clone()
     }
 
     /// The bytes of a message with the stand-ins replaced by what they stand for.
@@ -86,7 +95,7 @@ impl Exact {
                 (before.strip_suffix(&*self.list_before), after.strip_prefix(&*self.list_after))
             {
                 out.extend_from_slice(before);
-                out.extend_from_slice(&self.list);
+                out.extend_from_slice(self.tools());
                 after
             } else if let (Some(before), Some(after)) = (before.strip_suffix(OPEN), after.strip_prefix(THEN))
             {
