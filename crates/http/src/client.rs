@@ -6,12 +6,12 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
+    ops::ControlFlow,
     sync::Arc,
 };
 
 use axum::{
-    extract::{Request, State},
-    middleware::Next,
+    extract::Request,
     response::{IntoResponse as _, Response},
 };
 use http::{HeaderMap, HeaderName, StatusCode, header};
@@ -45,6 +45,30 @@ pub struct Proxies(Arc<[IpNet]>);
 impl Proxies {
     pub fn new(networks: &[IpNet]) -> Self {
         Proxies(networks.into())
+    }
+
+    /// Says in the request's extensions who sent it, and what a trusted proxy says of it; removes what nobody else shall
+    /// believe. Otherwise its answer.
+    pub(crate) fn admit(&self, request: &mut Request) -> ControlFlow<Response> {
+        let peer = request.extensions().get::<Peer>().copied();
+        let address = peer.map(|peer| peer.0.ip().to_canonical());
+        if address.is_some_and(|address| self.trust(address)) {
+            match self.read(request.headers()) {
+                Ok(said) => {
+                    if let Some(client) = said.client.or(address) {
+                        request.extensions_mut().insert(ClientAddress(client));
+                    }
+                    request.extensions_mut().insert(said);
+                }
+                Err(refused) => return ControlFlow::Break(refused.into_response()),
+            }
+        } else if let Some(address) = address {
+            request.extensions_mut().insert(ClientAddress(address));
+        }
+        for name in [&header::FORWARDED, &FORWARDED_FOR, &FORWARDED_HOST, &FORWARDED_PROTO] {
+            request.headers_mut().remove(name);
+        }
+        ControlFlow::Continue(())
     }
 
     fn trust(&self, address: IpAddr) -> bool {
@@ -115,29 +139,6 @@ impl Proxies {
         }
         Ok(Some(said).filter(|said| *said != Forwarded::default()))
     }
-}
-
-/// Puts the client's address, and what a trusted proxy says, into the request's extensions.
-pub(crate) async fn check(State(proxies): State<Proxies>, mut request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<Peer>().copied();
-    let address = peer.map(|peer| peer.0.ip().to_canonical());
-    if address.is_some_and(|address| proxies.trust(address)) {
-        match proxies.read(request.headers()) {
-            Ok(said) => {
-                if let Some(client) = said.client.or(address) {
-                    request.extensions_mut().insert(ClientAddress(client));
-                }
-                request.extensions_mut().insert(said);
-            }
-            Err(refused) => return refused.into_response(),
-        }
-    } else if let Some(address) = address {
-        request.extensions_mut().insert(ClientAddress(address));
-    }
-    for name in [&header::FORWARDED, &FORWARDED_FOR, &FORWARDED_HOST, &FORWARDED_PROTO] {
-        request.headers_mut().remove(name);
-    }
-    next.run(request).await
 }
 
 fn bad(message: &str) -> Refusal {

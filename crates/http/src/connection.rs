@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
 use hyper::server::conn::{http1, http2};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -25,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Limits, Options,
     client::Peer,
+    front::Front,
     handshake::Handshakes,
     metrics::cut,
     stall::Stalling,
@@ -41,7 +41,7 @@ const HTTP_2: &[u8] = b"h2";
 
 /// What all connections of one listener have in common.
 pub(crate) struct Connections {
-    app: Router,
+    app: Front,
     limits: Limits,
     tls: Option<Tls>,
     handshakes: Handshakes,
@@ -52,7 +52,7 @@ pub(crate) struct Connections {
 
 impl Connections {
     pub(crate) fn new(
-        app: Router,
+        app: Front,
         options: Options,
         shutdown: CancellationToken,
         under_way: Arc<AtomicUsize>,

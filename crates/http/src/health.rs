@@ -38,11 +38,19 @@ impl fmt::Debug for Health {
     }
 }
 
+const LIVE: &str = "/health/live";
+const READY: &str = "/health/ready";
+
+/// Whether a request for this path is for [`router`].
+pub(crate) fn is_probe(path: &str) -> bool {
+    matches!(path, LIVE | READY)
+}
+
 /// Live as long as it answers; ready until a shutdown begins.
 pub(crate) fn router(health: Health, shutdown: CancellationToken) -> Router {
     let stopping = health.stopping.clone().unwrap_or(shutdown);
     let readiness = move || std::future::ready(ready(&health, stopping.is_cancelled()));
-    Router::new().route("/health/live", get(|| async { "live\n" })).route("/health/ready", get(readiness))
+    Router::new().route(LIVE, get(|| async { "live\n" })).route(READY, get(readiness))
 }
 
 /// `{ "status": "ready" | "stopping", "systems": { "up": 2, "down": 1 } | { NAME: "up" | "down" }, "note": TEXT }`, without

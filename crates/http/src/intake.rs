@@ -1,6 +1,7 @@
 //! The size of a request's head, and the size and the pace of its body.
 
 use std::{
+    ops::ControlFlow,
     pin::Pin,
     sync::{
         Arc,
@@ -12,8 +13,7 @@ use std::{
 
 use axum::{
     body::Body,
-    extract::{Request, State},
-    middleware::Next,
+    extract::Request,
     response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
@@ -39,29 +39,46 @@ const TOO_LARGE: u8 = 1;
 const PAUSED: u8 = 2;
 const TOO_LONG: u8 = 3;
 
-pub(crate) async fn check(State(limit): State<Limit>, request: Request, next: Next) -> Response {
-    if let Some(refused) = head(limit, &request) {
-        return refused.into_response();
-    }
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if announced.and_then(|text| text.parse::<u64>().ok()).is_some_and(|bytes| bytes > limit.bytes) {
-        return too_large(limit);
-    }
-    let fate = Arc::new(AtomicU8::new(WHOLE));
-    let told = fate.clone();
-    let request = request.map(|inner| Body::new(Limited::new(inner, limit, told)));
-    let response = next.run(request).await;
-    match fate.load(Ordering::Acquire) {
-        TOO_LARGE => too_large(limit),
-        PAUSED => {
-            let pause = renkei_core::duration::format(limit.pause);
-            too_slow(format!("the body paused for more than {pause}; send it in one go"))
+impl Limit {
+    /// The request with a body that ends in an error where a limit is passed, and what then knows of it. Otherwise its
+    /// answer.
+    pub(crate) fn limited(self, request: Request) -> ControlFlow<Response, (Request, Fate)> {
+        if let Some(refused) = head(self, &request) {
+            return ControlFlow::Break(refused.into_response());
         }
-        TOO_LONG => {
-            let time = renkei_core::duration::format(limit.time);
-            too_slow(format!("the body took more than {time}; send it faster, or send less"))
+        let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+        if announced.and_then(|text| text.parse::<u64>().ok()).is_some_and(|bytes| bytes > self.bytes) {
+            return ControlFlow::Break(too_large(self));
         }
-        _ => response,
+        let told = Arc::new(AtomicU8::new(WHOLE));
+        let fate = Fate { limit: self, told: told.clone() };
+        let request = request.map(|inner| Body::new(Limited::new(inner, self, told)));
+        ControlFlow::Continue((request, fate))
+    }
+}
+
+/// What becomes of a request's body.
+pub(crate) struct Fate {
+    limit: Limit,
+    told: Arc<AtomicU8>,
+}
+
+impl Fate {
+    /// The answer: `response`, unless it answers a body that was cut.
+    pub(crate) fn judge(self, response: Response) -> Response {
+        let limit = self.limit;
+        match self.told.load(Ordering::Acquire) {
+            TOO_LARGE => too_large(limit),
+            PAUSED => {
+                let pause = renkei_core::duration::format(limit.pause);
+                too_slow(format!("the body paused for more than {pause}; send it in one go"))
+            }
+            TOO_LONG => {
+                let time = renkei_core::duration::format(limit.time);
+                too_slow(format!("the body took more than {time}; send it faster, or send less"))
+            }
+            _ => response,
+        }
     }
 }
 

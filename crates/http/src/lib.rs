@@ -9,11 +9,14 @@
 //! 5. authentication (`auth`): afterwards the request's extensions hold an `Arc<Principal>`;
 //! 6. the size of its head, and the body's size and pace (`intake`);
 //! 7. the router.
+//!
+//! `front` is where all but the first are called.
 
 mod access;
 mod auth;
 mod client;
 mod connection;
+mod front;
 mod handshake;
 mod health;
 mod intake;
@@ -25,14 +28,15 @@ mod streams;
 mod tls;
 mod work;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
-use axum::{Router, middleware};
+use axum::Router;
 
 pub use self::{
     access::{Access, Authority, Origin, Pages},
     auth::{Algorithm, ApiKey, Authentication, JwtKey, JwtOptions},
     client::Proxies,
+    front::Guarded,
     health::Health,
     listener::{Drained, serve},
     metrics::Metrics,
@@ -106,25 +110,24 @@ impl Default for Limits {
 }
 
 /// `router` behind everything that does not need a connection. [`serve`] does it; tests may.
-pub fn guard(router: Router, local: SocketAddr, options: &Options) -> Router {
+pub fn guard(router: Router, local: SocketAddr, options: &Options) -> Guarded {
     let scheme = if options.tls.is_some() { "https" } else { "http" };
-    let access = Arc::new(access::Guard::new(&options.access, local, scheme));
-    let authentication = Arc::new(options.authentication.clone());
-    let limits = &options.limits;
-    let intake = intake::Limit {
-        uri_bytes: limits.uri_bytes,
-        header_lines: limits.header_lines,
-        bytes: limits.body_bytes,
-        pause: limits.body_pause,
-        time: limits.body_time,
-    };
     let router = match &options.metrics {
         Some(metrics) => router.merge(metrics.router()),
         None => router,
     };
-    router
-        .layer(middleware::from_fn_with_state(intake, intake::check))
-        .layer(middleware::from_fn_with_state(authentication, auth::check))
-        .layer(middleware::from_fn_with_state(access, access::check))
-        .layer(middleware::from_fn_with_state(options.proxies.clone(), client::check))
+    let limits = &options.limits;
+    let checks = front::Checks {
+        proxies: options.proxies.clone(),
+        access: access::Guard::new(&options.access, local, scheme),
+        authentication: options.authentication.clone(),
+        intake: intake::Limit {
+            uri_bytes: limits.uri_bytes,
+            header_lines: limits.header_lines,
+            bytes: limits.body_bytes,
+            pause: limits.body_pause,
+            time: limits.body_time,
+        },
+    };
+    Guarded::new(router, checks)
 }

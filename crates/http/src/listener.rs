@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, middleware};
+use axum::Router;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{Options, connection::Connections, guard, health, metrics};
+use crate::{Options, connection::Connections, front::Front, guard, health, metrics};
 
 /// After the system refused a connection for want of something (files, memory), before the next try.
 const REST_AFTER_FAILURE: Duration = Duration::from_millis(100);
@@ -40,9 +40,7 @@ pub async fn serve(
     options: Options,
 ) -> io::Result<Drained> {
     let guarded = guard(router, listener.local_addr()?, &options);
-    let app = health::router(options.health.clone(), shutdown.clone())
-        .fallback_service(guarded)
-        .layer(middleware::from_fn(metrics::count));
+    let app = Front::new(health::router(options.health.clone(), shutdown.clone()), guarded);
     let drain_time = options.limits.drain_time;
     let places = options.limits.connections.clamp(1, Semaphore::MAX_PERMITS);
     let under_way = Arc::<AtomicUsize>::default();

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use axum::{Router, extract::Request, middleware::Next, response::Response, routing::get};
+use axum::{Router, routing::get};
 use http::header;
 use renkei_core::metric;
 
@@ -31,14 +31,6 @@ impl Metrics {
         let page = move || std::future::ready(([(header::CONTENT_TYPE, TEXT_FORMAT)], render()));
         Router::new().route(&self.path, get(page))
     }
-}
-
-/// Counts answers.
-pub(crate) async fn count(request: Request, next: Next) -> Response {
-    let response = next.run(request).await;
-    let status = response.status().as_str().to_owned();
-    metrics::counter!(metric::REQUESTS.name, "status" => status).increment(1);
-    response
 }
 
 /// Counts what was ended because it reached the limit of that name.

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body};
+use axum::body::Body;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Frame, SizeHint};
@@ -19,7 +19,7 @@ use hyper::{body::Incoming, service::Service};
 use hyper_util::service::TowerToHyperService;
 use tokio::{sync::watch, time::timeout};
 
-use crate::{client::Peer, streams::Taking};
+use crate::{client::Peer, front::Front, streams::Taking};
 
 /// More of a body's bytes are not handed over at once to HTTP/2, which would take them all before the client does.
 const PIECE_BYTES: usize = 16 * 1024;
@@ -70,9 +70,9 @@ impl Drop for Doing {
     }
 }
 
-/// The router for one connection.
+/// What is served, for one connection.
 pub(crate) struct Served {
-    pub(crate) app: TowerToHyperService<Router>,
+    pub(crate) app: TowerToHyperService<Front>,
     pub(crate) peer: Peer,
     pub(crate) work: Work,
 }

@@ -46,7 +46,7 @@ pub(super) fn preflight(request: &Request, origin: &Origin) -> Option<Response> 
 }
 
 /// Lets the page at `origin` read the response. Cookies play no part here, so credentials stay off.
-pub(super) fn allow(headers: &mut HeaderMap, origin: &Origin) {
+pub(crate) fn allow(headers: &mut HeaderMap, origin: &Origin) {
     if let Ok(origin) = HeaderValue::from_str(&origin.to_string()) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     }

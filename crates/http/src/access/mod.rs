@@ -4,14 +4,13 @@
 //! means 127.0.0.1. The `Host` header still carries that name, so only names that the server knows as its own
 //! pass. `Origin` names the page; only origins that were allowed pass, and they get the CORS headers.
 
-mod cors;
+pub(crate) mod cors;
 mod names;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, ops::ControlFlow};
 
 use axum::{
-    extract::{Request, State},
-    middleware::Next,
+    extract::Request,
     response::{IntoResponse as _, Response},
 };
 use http::{StatusCode, Version, header};
@@ -57,6 +56,19 @@ impl Guard {
         origins.extend(own.iter().filter_map(|name| Pages::of_authority(scheme, name)));
         hosts.extend(own);
         Guard { hosts, origins, any_host: access.any_host }
+    }
+
+    /// Whether a request may come in, and from which page it does. Otherwise its answer; a browser that asks whether
+    /// it may send one has its answer here, too.
+    pub(crate) fn admit(&self, request: &Request) -> ControlFlow<Response, Option<Origin>> {
+        let page = self.check_host(request).and_then(|()| self.check_origin(request));
+        match page {
+            Ok(origin) => match origin.as_ref().and_then(|origin| cors::preflight(request, origin)) {
+                Some(answer) => ControlFlow::Break(answer),
+                None => ControlFlow::Continue(origin),
+            },
+            Err(refused) => ControlFlow::Break(refused.into_response()),
+        }
     }
 
     /// The host that the request is for.
@@ -142,21 +154,4 @@ fn own_names(local: SocketAddr) -> Vec<Authority> {
         names.push(Authority::new(&name, port));
     }
     names
-}
-
-pub(crate) async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
-    if let Err(refused) = guard.check_host(&request) {
-        return refused.into_response();
-    }
-    let origin = match guard.check_origin(&request) {
-        Ok(origin) => origin,
-        Err(refused) => return refused.into_response(),
-    };
-    let Some(origin) = origin else { return next.run(request).await };
-    if let Some(answer) = cors::preflight(&request, &origin) {
-        return answer;
-    }
-    let mut response = next.run(request).await;
-    cors::allow(response.headers_mut(), &origin);
-    response
 }

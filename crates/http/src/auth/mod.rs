@@ -3,11 +3,10 @@
 mod api_key;
 mod jwt;
 
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
 use axum::{
-    extract::{Request, State},
-    middleware::Next,
+    extract::Request,
     response::{IntoResponse as _, Response},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -47,6 +46,21 @@ pub(crate) enum Refused {
 }
 
 impl Authentication {
+    /// Says in the request's extensions who sent it. Otherwise its answer.
+    pub(crate) fn admit(&self, request: &mut Request) -> ControlFlow<Response> {
+        let principal = match request.uri().path().starts_with(PUBLIC) {
+            true => Ok(Principal::anonymous()),
+            false => self.principal(request.headers()),
+        };
+        match principal {
+            Ok(principal) => {
+                request.extensions_mut().insert(Arc::new(principal));
+                ControlFlow::Continue(())
+            }
+            Err(refused) => ControlFlow::Break(unauthenticated(&refused)),
+        }
+    }
+
     /// The sender of a request with these headers.
     pub(crate) fn principal(&self, headers: &HeaderMap) -> Result<Principal, Refused> {
         if self.anonymous_allowed && self.api_keys.is_empty() && self.jwt.is_empty() {
@@ -90,25 +104,6 @@ fn credential(headers: &HeaderMap) -> Result<Option<&str>, Refused> {
         return wrong("the credential is empty, or has a space or a comma in it");
     }
     Ok(Some(credential))
-}
-
-pub(crate) async fn check(
-    State(authentication): State<Arc<Authentication>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let principal = if request.uri().path().starts_with(PUBLIC) {
-        Ok(Principal::anonymous())
-    } else {
-        authentication.principal(request.headers())
-    };
-    match principal {
-        Ok(principal) => {
-            request.extensions_mut().insert(Arc::new(principal));
-            next.run(request).await
-        }
-        Err(refused) => unauthenticated(&refused),
-    }
 }
 
 /// 401, as RFC 6750 wants it.

@@ -105,8 +105,13 @@ impl Engine {
         run: impl FnOnce(CallContext) -> F,
     ) -> Result<T> {
         let caller = cx.principal.clone();
-        let subject =
-            Subject { kind: job.measures.kind(), name: job.name, caller: &caller, arguments, effect: job.effect };
+        let subject = Subject {
+            kind: job.measures.kind(),
+            name: job.name,
+            caller: &caller,
+            arguments,
+            effect: job.effect,
+        };
         let Some(session) = self.rounds.begin(subject, &mut cx, rounds::now_ms())? else {
             return run(cx).await;
         };
