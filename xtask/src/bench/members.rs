@@ -165,9 +165,10 @@ fn list(bench: &mut Bench) -> Result<()> {
 }
 
 /// Nothing but the deadline and the attempt's timeout, which every call has.
-const FEWEST_LAYERS: &str = "    retry: { attempts: 1 }\n";
-/// Each layer is passed, none has anything to do.
-const ALL_LAYERS: &str = "    retry: { attempts: 3 }\n";
+const FEWEST_LAYERS: &str = "    retry: { attempts: 1 }\n    breaker: off\n";
+/// Each layer counts and decides, and lets the call through. Without a cache: a hit would measure something else.
+const ALL_LAYERS: &str = "    retry: { attempts: 3, budget: { share: 20% } }\n    breaker: { failures: 5 }\n    \
+                          limit: { rate: 1000000/s, concurrency: 1000 }\n";
 
 fn layers(bench: &mut Bench) -> Result<()> {
     let upstream = bench.upstream.url();

@@ -77,7 +77,7 @@ struct Plan {
     sessions: usize,
 }
 
-const FULL: Plan = Plan { starts: 15, rounds: 5, round: Duration::from_secs(2), sessions: 500 };
+const FULL: Plan = Plan { starts: 15, rounds: 5, round: Duration::from_millis(1500), sessions: 500 };
 /// Enough to see that it works, and the order of magnitude.
 const SHORT: Plan = Plan { starts: 3, rounds: 3, round: Duration::from_millis(300), sessions: 200 };
 
