@@ -12,6 +12,9 @@ pub mod sqlite;
 
 mod slots;
 
+#[cfg(test)]
+mod fixture;
+
 use renkei_core::ConnectorKind;
 
 /// All kinds of systems, in the order of the reference.

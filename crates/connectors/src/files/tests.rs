@@ -7,89 +7,26 @@ mod paths;
 mod remote;
 mod round_trip;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{ops::Deref, path::PathBuf, sync::Arc};
 
-use renkei_core::{
-    Call, CallContext, ConnectContext, ConnectorKind as _, Diagnostics, Entry, Error, Node, NodeKind, Params,
-    PreparedOp, Principal, Reply, Request, Scope, Span, System, Value, node::Text, template::Names,
-};
+use renkei_core::{ConnectContext, Error, PreparedOp, Reply, Request, System, Value};
 use tempfile::TempDir;
-use tokio::time::Instant;
 
-use super::Files;
-
-fn json(text: &str) -> Value {
-    Value::from_json(text.as_bytes()).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
-
-/// JSON as a tree of the config.
-fn node(value: &Value) -> Node {
-    let span = Span::default();
-    let kind = match value {
-        Value::Null => NodeKind::Null,
-        Value::Bool(flag) => NodeKind::Bool(*flag),
-        Value::Number(number) => NodeKind::Number(number.clone()),
-        Value::String(text) => {
-            let span = Span { file: 0, start: 0, end: text.len() as u32 };
-            let text = Text { verbatim: Some(0), ..Text::new(text.clone()) };
-            return Node { kind: NodeKind::String(text), span };
-        }
-        Value::Array(items) => NodeKind::Seq(items.iter().map(node).collect()),
-        Value::Object(map) => NodeKind::Map(
-            map.iter()
-                .map(|(key, value)| Entry { key: key.clone(), key_span: span, value: node(value) })
-                .collect(),
-        ),
-    };
-    Node { kind, span }
-}
-
-/// An operation: a short form, or JSON.
-fn op(text: &str) -> Node {
-    if text.starts_with('{') { node(&json(text)) } else { node(&Value::from(text)) }
-}
-
-/// Messages with their hints.
-fn texts(d: &Diagnostics) -> Vec<String> {
-    d.iter().map(|d| format!("{} | {}", d.message, d.hint.as_deref().unwrap_or_default())).collect()
-}
+use crate::fixture::{self, Client, context, json, node, prepare};
 
 fn read_system(config: &str) -> Result<Arc<dyn System>, Vec<String>> {
-    let mut d = Diagnostics::default();
-    let system = Files.read("docs", &node(&json(config)), &mut d);
-    match system {
-        Some(system) if !d.has_errors() => Ok(system),
-        _ => Err(texts(&d)),
-    }
-}
-
-fn prepare(system: &dyn System, text: &str) -> Result<PreparedOp, Vec<String>> {
-    let mut d = Diagnostics::default();
-    let names = Names { vars: vec!["key".into()], ..Names::default() };
-    let prepared = system.prepare(&op(text), &names, &mut d);
-    if prepared.is_none() {
-        assert!(d.has_errors(), "refused without a word: {text}");
-    }
-    if d.has_errors() { Err(texts(&d)) } else { Ok(prepared.unwrap()) }
+    fixture::read_system(&super::Files, &json(config))
 }
 
 fn request(op: PreparedOp, input: &Value) -> Request {
-    let scope = Scope::new(input.clone());
-    let params: Params = op.slots.iter().map(|slot| slot.render(&scope).unwrap()).collect::<Vec<_>>().into();
-    let effect = op.effect;
-    Request { op: Arc::new(op), params, effect, key: None, vars: Arc::default(), page: None }
-}
-
-fn context() -> CallContext {
-    CallContext::new(Instant::now() + Duration::from_secs(60), Arc::new(Principal::anonymous()))
+    fixture::request(op, &input.to_json())
 }
 
 /// A connected system.
 struct Docs {
     /// `root` is the folder of the system, beside it there may be what it must never reach.
     folder: TempDir,
-    system: Arc<dyn System>,
-    call: Arc<dyn Call>,
+    client: Client,
 }
 
 impl Docs {
@@ -103,8 +40,9 @@ impl Docs {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("root")).unwrap();
         let system = read_system(config).unwrap_or_else(|wrong| panic!("{wrong:?}"));
-        let call = system.connect(&ConnectContext::new(folder.path())).await.unwrap().call;
-        Docs { folder, system, call }
+        let mut client = Client::unconnected(system);
+        client.connect(&ConnectContext::new(folder.path())).await.unwrap();
+        Docs { folder, client }
     }
 
     fn path(&self, path: &str) -> PathBuf {
@@ -118,43 +56,8 @@ impl Docs {
         std::fs::write(path, bytes).unwrap();
     }
 
-    fn request(&self, text: &str, input: &Value) -> Request {
-        request(prepare(&*self.system, text).unwrap_or_else(|wrong| panic!("{text}: {wrong:?}")), input)
-    }
-
-    async fn run(&self, text: &str, input: &str) -> Result<Reply, Error> {
-        self.ask(text, &json(input)).await
-    }
-
     async fn ask(&self, text: &str, input: &Value) -> Result<Reply, Error> {
-        let request = self.request(text, input);
-        let reply = self.call.call(&context(), &request).await;
-        if let Err(refused) = self.system.show(&request) {
-            // What cannot be shown is not done either, for the same reason.
-            assert_eq!(reply.as_ref().unwrap_err().to_string(), refused.to_string(), "{text}");
-        }
-        reply
-    }
-
-    /// The request as data, as JSON.
-    fn show(&self, text: &str, input: &str) -> String {
-        self.system.show(&self.request(text, &json(input))).unwrap().to_json()
-    }
-
-    async fn reply(&self, text: &str, input: &str) -> Reply {
-        self.run(text, input).await.unwrap_or_else(|error| panic!("{text}: {error} {error:?}"))
-    }
-
-    /// The value, as JSON.
-    async fn get(&self, text: &str, input: &str) -> String {
-        self.reply(text, input).await.value.into_value().to_json()
-    }
-
-    async fn fails(&self, text: &str, input: &str) -> Error {
-        match self.run(text, input).await {
-            Ok(reply) => panic!("{text}: {reply:?}"),
-            Err(error) => error,
-        }
+        self.run(text, &input.to_json()).await
     }
 
     /// The paths that a list gives, with spaces between them.
@@ -180,5 +83,13 @@ impl Docs {
         }
         found.sort();
         found
+    }
+}
+
+impl Deref for Docs {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
     }
 }

@@ -20,49 +20,18 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use renkei_core::{
-    Call, CallContext, ConnectContext, ConnectorKind as _, Diagnostics, Effect, Entry, Error, Node, NodeKind,
-    Params, Payload, PreparedOp, Principal, Reply, Request, Scope, Span, System as _, Value, node::Text,
-    template::Names,
+    Call, CallContext, ConnectContext, ConnectorKind as _, Diagnostics, Effect, Error, Node, Params, Payload,
+    PreparedOp, Principal, Reply, Request, Scope, System as _, Value, template::Names,
 };
 use renkei_testkit::fault::FaultServer;
 use tokio::time::Instant;
 
 use super::{Config, FromNode as _, HttpSystem, guard::Lookup};
+use crate::fixture::{self, json as value, op as op_node, text_node};
 
 /// JSON as a tree of the config.
 fn node(json: &str) -> Node {
-    let value = Value::from_json(json.as_bytes()).unwrap_or_else(|error| panic!("{error}: {json}"));
-    from_value(&value)
-}
-
-fn from_value(value: &Value) -> Node {
-    let kind = match value {
-        Value::Null => NodeKind::Null,
-        Value::Bool(flag) => NodeKind::Bool(*flag),
-        Value::Number(number) => NodeKind::Number(number.clone()),
-        Value::String(text) => return text_node(text),
-        Value::Array(items) => NodeKind::Seq(items.iter().map(from_value).collect()),
-        Value::Object(map) => NodeKind::Map(
-            map.iter()
-                .map(|(key, value)| Entry {
-                    key: key.clone(),
-                    key_span: Span::default(),
-                    value: from_value(value),
-                })
-                .collect(),
-        ),
-    };
-    Node { kind, span: Span::default() }
-}
-
-/// A text as if the file held nothing else, so that spans are offsets in it.
-fn text_node(text: &str) -> Node {
-    let span = Span { file: 0, start: 0, end: text.len() as u32 };
-    Node { kind: NodeKind::String(Text { verbatim: Some(0), ..Text::new(text) }), span }
-}
-
-fn value(json: &str) -> Value {
-    Value::from_json(json.as_bytes()).unwrap_or_else(|error| panic!("{error}: {json}"))
+    fixture::node(&value(json))
 }
 
 /// Messages with their hints.
@@ -92,11 +61,6 @@ fn refused_system(json: &str) -> Vec<String> {
     let mut d = Diagnostics::default();
     super::Http.read("shop", &node(json), &mut d);
     texts(&d)
-}
-
-/// `op` is a short operation, or a JSON object.
-fn op_node(op: &str) -> Node {
-    if op.starts_with('{') { node(op) } else { text_node(op) }
 }
 
 fn names() -> Names<'static> {

@@ -7,63 +7,15 @@ mod safety;
 mod tls;
 mod types;
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc};
 
-use renkei_core::{
-    Call, CallContext, ConnectContext, ConnectorKind as _, Diagnostics, Entry, Error, Node, NodeKind, Params,
-    PreparedOp, Principal, Reply, Request, Scope, Span, System, Value, node::Text, template::Names,
-};
+use renkei_core::{Call, ConnectContext, Diagnostics, Error, PreparedOp, System, Value, template::Names};
 use renkei_testkit::mariadb::MariaDb;
-use tokio::time::Instant;
 
-/// JSON as a tree of the config. Each text is where it would be if the file held nothing else.
-fn node(value: &Value) -> Node {
-    let kind = match value {
-        Value::Null => NodeKind::Null,
-        Value::Bool(flag) => NodeKind::Bool(*flag),
-        Value::Number(number) => NodeKind::Number(number.clone()),
-        Value::String(text) => {
-            let span = Span { file: 0, start: 0, end: text.len() as u32 };
-            let text = Text { verbatim: Some(0), ..Text::new(text.clone()) };
-            return Node { kind: NodeKind::String(text), span };
-        }
-        Value::Array(items) => NodeKind::Seq(items.iter().map(node).collect()),
-        Value::Object(map) => NodeKind::Map(
-            map.iter()
-                .map(|(key, value)| Entry { key: key.clone(), key_span: Span::default(), value: node(value) })
-                .collect(),
-        ),
-    };
-    Node { kind, span: Span::default() }
-}
-
-fn json(text: &str) -> Value {
-    Value::from_json(text.as_bytes()).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
-
-/// An operation: a statement as it is, or JSON of a mapping.
-fn op(text: &str) -> Node {
-    node(&if text.starts_with('{') { json(text) } else { text.into() })
-}
-
-fn texts(d: &Diagnostics) -> Vec<String> {
-    d.iter().map(|d| format!("{} | {}", d.message, d.hint.as_deref().unwrap_or_default())).collect()
-}
+use crate::fixture::{self, Client, context, context_for, json, op, prepare, request, texts};
 
 fn read_system(config: &Value) -> Result<Arc<dyn System>, Vec<String>> {
-    let mut d = Diagnostics::default();
-    let system = super::Mysql.read("shop", &node(config), &mut d);
-    if d.has_errors() { Err(texts(&d)) } else { Ok(system.expect("a system without errors")) }
-}
-
-fn prepare(system: &dyn System, text: &str) -> Result<PreparedOp, Vec<String>> {
-    let mut d = Diagnostics::default();
-    let names = Names { vars: vec!["key".into()], ..Names::default() };
-    let prepared = system.prepare(&op(text), &names, &mut d);
-    if prepared.is_none() {
-        assert!(d.has_errors(), "refused without a word: {text}");
-    }
-    if d.has_errors() { Err(texts(&d)) } else { Ok(prepared.expect("an operation without errors")) }
+    fixture::read_system(&super::Mysql, config)
 }
 
 /// For arguments with this schema.
@@ -71,21 +23,6 @@ fn prepare_for(system: &dyn System, text: &str, input: &Value) -> PreparedOp {
     let mut d = Diagnostics::default();
     let prepared = system.prepare(&op(text), &Names { input: Some(input), ..Names::default() }, &mut d);
     prepared.unwrap_or_else(|| panic!("{text}: {:?}", texts(&d)))
-}
-
-fn request(op: PreparedOp, input: &str) -> Request {
-    let scope = Scope::new(json(input));
-    let params: Params = op.slots.iter().map(|slot| slot.render(&scope).unwrap()).collect::<Vec<_>>().into();
-    let effect = op.effect;
-    Request { op: Arc::new(op), params, effect, key: None, vars: Arc::default(), page: None }
-}
-
-fn context() -> CallContext {
-    context_for(Duration::from_secs(60))
-}
-
-fn context_for(time: Duration) -> CallContext {
-    CallContext::new(Instant::now() + time, Arc::new(Principal::anonymous()))
 }
 
 /// Without a server, for what is known offline.
@@ -101,8 +38,7 @@ fn config(url: &str, more: &str) -> Value {
 /// A server, and a system connected to it.
 struct Shop {
     server: MariaDb,
-    system: Arc<dyn System>,
-    call: Arc<dyn Call>,
+    client: Client,
 }
 
 impl Shop {
@@ -114,29 +50,15 @@ impl Shop {
     async fn on(server: MariaDb, schema: &str, more: &str) -> Shop {
         server.admin(schema);
         let system = read_system(&config(&server.url(), more)).unwrap();
-        let call = connect(&system).await.unwrap();
-        Shop { server, system, call }
+        Shop { server, client: Client::connected(system).await.unwrap() }
     }
+}
 
-    fn request(&self, text: &str, input: &str) -> Request {
-        request(prepare(&*self.system, text).unwrap_or_else(|wrong| panic!("{text}: {wrong:?}")), input)
-    }
+impl Deref for Shop {
+    type Target = Client;
 
-    async fn run(&self, text: &str, input: &str) -> Result<Reply, Error> {
-        self.call.call(&context(), &self.request(text, input)).await
-    }
-
-    /// The value, as JSON.
-    async fn get(&self, text: &str, input: &str) -> String {
-        let reply = self.run(text, input).await.unwrap_or_else(|error| panic!("{text}: {error} {error:?}"));
-        reply.value.into_value().to_json()
-    }
-
-    async fn fails(&self, text: &str, input: &str) -> Error {
-        match self.run(text, input).await {
-            Ok(reply) => panic!("{text}: {reply:?}"),
-            Err(error) => error,
-        }
+    fn deref(&self) -> &Client {
+        &self.client
     }
 }
 

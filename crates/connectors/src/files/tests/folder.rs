@@ -386,7 +386,7 @@ async fn requests_are_shown_in_the_words_of_their_operations() {
         (r#"{"copy": "a", "to": "b/${.n}"}"#, r#"{"copy":"a","to":"b/a"}"#),
         (r#"{"rename": "a", "to": "b", "if": "absent"}"#, r#"{"rename":"a","to":"b","if":"absent"}"#),
     ] {
-        assert_eq!(docs.show(op, input), shown, "{op}");
+        assert_eq!(docs.show(op, input).unwrap(), shown, "{op}");
     }
     assert_eq!(docs.everything(), ["root"]);
 }

@@ -262,12 +262,13 @@ async fn nobody_sees_half_a_file() {
 async fn a_dropped_write_leaves_nothing_half_done() {
     let docs = Docs::new(r#""max_write": "64MB", "parallel": 1"#).await;
     let content = Value::from([("c", "x".repeat(20_000_000))]);
-    let write = docs.request(r#"{"write": "new/f", "content": "${.c}"}"#, &content);
+    let write = docs.request(r#"{"write": "new/f", "content": "${.c}"}"#, &content.to_json());
     let mut unsent = 0;
     for wait in [0, 0, 1, 2, 4, 8, 16, 32] {
         let _ = std::fs::remove_file(docs.path("new/f"));
         let cx = context();
-        let mut call = docs.call.call(&cx, &write);
+        let call = docs.call();
+        let mut call = call.call(&cx, &write);
         let done = timeout(Duration::from_millis(wait), &mut call).await;
         drop(call);
         let sent = cx.attempt.was_sent();

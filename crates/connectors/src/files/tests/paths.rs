@@ -44,8 +44,8 @@ async fn one_value_is_one_name() {
             r#"{"copy": "x", "to": "${.v}"}"#,
         ] {
             let cx = super::context();
-            let request = docs.request(op, &Value::from([("v", text)]));
-            let error = docs.call.call(&cx, &request).await.unwrap_err();
+            let request = docs.request(op, &Value::from([("v", text)]).to_json());
+            let error = docs.call().call(&cx, &request).await.unwrap_err();
             assert_eq!(
                 (error.kind(), error.was_applied()),
                 (Kind::Invalid, Applied::No),

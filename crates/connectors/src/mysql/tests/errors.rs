@@ -223,7 +223,8 @@ async fn deadlocks_and_locks_are_worth_a_repeat() {
     let holder =
         r#"{"transaction": ["update products set price = 7 where id = 3", "select sleep(3600) as n"]}"#;
     let (cx, op) = (context_for(Duration::from_secs(3600)), shop.request(holder, "{}"));
-    let mut holding = shop.call.call(&cx, &op);
+    let call = shop.call();
+    let mut holding = call.call(&cx, &op);
     tokio::select! {
         reply = &mut holding => panic!("{reply:?}"),
         error = async {
@@ -253,6 +254,6 @@ async fn a_foreign_operation_is_an_internal_error() {
     let shop = Shop::new(PRODUCTS, "").await;
     let mut op = prepare(&*shop.system, "select 1").unwrap();
     op.plan = Box::new(7);
-    let error = shop.call.call(&super::context(), &request(op, "{}")).await.unwrap_err();
+    let error = shop.call().call(&super::context(), &request(op, "{}")).await.unwrap_err();
     is(&error, Kind::Internal, &["prepared"]);
 }

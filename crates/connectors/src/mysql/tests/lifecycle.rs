@@ -37,7 +37,8 @@ impl Shop {
     /// Drops a call once its statement runs in the server.
     async fn begin_and_drop(&self, text: &str) {
         let (cx, request) = (context(), self.request(text, "{}"));
-        let mut running = self.call.call(&cx, &request);
+        let call = self.call();
+        let mut running = call.call(&cx, &request);
         tokio::select! {
             reply = &mut running => panic!("it ended: {reply:?}"),
             () = self.until(|(_, endless)| endless) => {}
@@ -52,7 +53,7 @@ async fn a_statement_has_a_time() {
     let id = shop.get("select connection_id() as id", "{}").await;
     for op in [ENDLESS, r#"{"transaction": ["delete from products", "select sleep(3600) as n"]}"#] {
         let cx = context();
-        let error = shop.call.call(&cx, &shop.request(op, "{}")).await.unwrap_err();
+        let error = shop.call().call(&cx, &shop.request(op, "{}")).await.unwrap_err();
         assert_eq!(
             (error.kind(), error.was_applied(), error.retry_advice()),
             (Kind::Timeout, Applied::No, Retry::Never),
@@ -75,7 +76,7 @@ async fn the_calls_deadline_ends_a_statement_in_the_server() {
         (r#"{"transaction": ["delete from products", "select sleep(3600) as n"]}"#, Applied::Unknown),
     ] {
         let cx = context_for(Duration::from_millis(300));
-        let error = shop.call.call(&cx, &shop.request(op, "{}")).await.unwrap_err();
+        let error = shop.call().call(&cx, &shop.request(op, "{}")).await.unwrap_err();
         assert_eq!((error.kind(), error.was_applied()), (Kind::Timeout, applied), "{error:?}");
         assert!(error.public().contains("the time of the call is over"), "{error}");
         shop.until(|(_, endless)| !endless).await;
@@ -106,7 +107,8 @@ async fn a_killed_connection_is_replaced() {
         (r#"{"transaction": ["delete from products", "select sleep(3600) as n"]}"#, Applied::Unknown),
     ] {
         let (cx, request) = (context(), shop.request(op, "{}"));
-        let mut running = shop.call.call(&cx, &request);
+        let call = shop.call();
+        let mut running = call.call(&cx, &request);
         tokio::select! {
             reply = &mut running => panic!("it ended: {reply:?}"),
             () = shop.until(|(_, endless)| endless) => {}
@@ -162,13 +164,15 @@ async fn a_server_that_restarts_is_found_again() {
 async fn a_full_queue_says_so_and_a_waiting_call_can_leave() {
     let shop = Shop::new(PRODUCTS, r#""max_connections": 1, "queue": 1, "statement_timeout": "1h""#).await;
     let (cx, request) = (context(), shop.request(ENDLESS, "{}"));
-    let mut running = shop.call.call(&cx, &request);
+    let call = shop.call();
+    let mut running = call.call(&cx, &request);
     tokio::select! {
         reply = &mut running => panic!("it ended: {reply:?}"),
         () = shop.until(|(_, endless)| endless) => {}
     }
     let (other, short) = (context(), shop.request("select 1 as a", "{}"));
-    let mut waiting = shop.call.call(&other, &short);
+    let call = shop.call();
+    let mut waiting = call.call(&other, &short);
     assert!(futures_util::FutureExt::now_or_never(&mut waiting).is_none());
     let error = shop.fails("select 1", "{}").await;
     assert_eq!((error.kind(), error.retry_advice()), (Kind::RateLimited, Retry::Safe));
@@ -177,11 +181,12 @@ async fn a_full_queue_says_so_and_a_waiting_call_can_leave() {
     drop(waiting);
     assert!(!other.attempt.was_sent());
     let late = context_for(Duration::from_millis(50));
-    let error = shop.call.call(&late, &short).await.unwrap_err();
+    let error = shop.call().call(&late, &short).await.unwrap_err();
     assert_eq!((error.kind(), error.was_applied()), (Kind::Timeout, Applied::No));
     assert!(error.public().contains("(`max_connections`)"), "{error}");
     assert!(!late.attempt.was_sent());
-    let mut waiting = shop.call.call(&other, &short);
+    let call = shop.call();
+    let mut waiting = call.call(&other, &short);
     assert!(futures_util::FutureExt::now_or_never(&mut waiting).is_none());
     drop(running);
     assert_eq!(waiting.await.unwrap().value.into_value().to_json(), r#"[{"a":1}]"#);
@@ -189,12 +194,11 @@ async fn a_full_queue_says_so_and_a_waiting_call_can_leave() {
 
 #[tokio::test]
 async fn a_closed_system_leaves_no_connection() {
-    let Shop { server, system, call } = Shop::new(PRODUCTS, r#""statement_timeout": "1h""#).await;
-    let shop = Shop { server, system: system.clone(), call };
+    let shop = Shop::new(PRODUCTS, r#""statement_timeout": "1h""#).await;
     join_all((0..5).map(|_| shop.get("select 1 as a", "{}"))).await;
     shop.begin_and_drop(ENDLESS).await;
-    let Shop { server, call, .. } = shop;
-    drop(call);
+    let Shop { server, client } = shop;
+    drop(client);
     let none = "select count(*) from information_schema.processlist where user = 'renkei'";
     while server.admin(none).trim() != "0" {
         tokio::task::yield_now().await;

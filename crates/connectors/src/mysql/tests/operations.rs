@@ -307,7 +307,7 @@ async fn a_value_that_is_cut_is_told() {
     let schema = json(r#"{"properties": {"v": {"type": "string", "format": "date-time"}}}"#);
     let sql = "select id from t where at in (${.v})";
     let op = request(prepare_for(&*shop.system, sql, &schema), r#"{"v": "2026-01-31T12:00:00+02:00"}"#);
-    let reply = shop.call.call(&super::context(), &op).await.unwrap();
+    let reply = shop.call().call(&super::context(), &op).await.unwrap();
     assert_eq!((reply.value.into_value().to_json().as_str(), reply.notices.len()), (r#"[{"id":0}]"#, 0));
 }
 
@@ -325,7 +325,7 @@ async fn a_transaction_tells_how_far_it_is() {
     for (input, told) in [(r#"{"p": 1}"#, 3), (r#"{"p": -1}"#, 1)] {
         let heard = Arc::new(Heard::default());
         let cx = CallContext { listener: Some(heard.clone()), ..super::context() };
-        let done = shop.call.call(&cx, &shop.request(op, input)).await;
+        let done = shop.call().call(&cx, &shop.request(op, input)).await;
         assert_eq!(done.is_ok(), told == 3);
         let notes: Vec<String> = (1..=told).map(|at| format!("statement {at} of 3 is done")).collect();
         assert_eq!(*heard.0.lock().unwrap(), notes);

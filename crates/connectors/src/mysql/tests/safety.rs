@@ -108,7 +108,7 @@ async fn a_number_does_not_match_every_text() {
             let sql = format!("select group_concat(id order by id) as ids from t where {condition}");
             let op = request(prepare_for(&*shop.system, &sql, &input), &format!("{{\"v\": {value}}}"));
             let reply = shop
-                .call
+                .call()
                 .call(&super::context(), &op)
                 .await
                 .unwrap_or_else(|error| panic!("{sql}: {error:?}"));

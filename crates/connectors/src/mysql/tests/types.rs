@@ -239,7 +239,7 @@ async fn every_type_comes_back() {
             let op = super::prepare_for(&*shop.system, sql, &super::json(&input));
             let input = Value::from([("v", input_value.clone())]).to_json();
             let reply = tokio::task::block_in_place(|| {
-                runtime.block_on(shop.call.call(&super::context(), &super::request(op, &input)))
+                runtime.block_on(shop.call().call(&super::context(), &super::request(op, &input)))
             });
             let reply =
                 reply.unwrap_or_else(|error| panic!("{column}: {sql} with {input}: {error} {error:?}"));

@@ -245,7 +245,7 @@ async fn a_closed_system_leaves_nothing() {
     let mut shop = Shop::new(PRODUCTS, "").await;
     shop.get("select 1 as a", "{}").await;
     assert_eq!(shop.activity("true"), "1");
-    shop.call = None;
+    shop.client.call = None;
     shop.until("true", "0").await;
 }
 

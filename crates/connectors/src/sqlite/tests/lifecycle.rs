@@ -191,7 +191,7 @@ async fn a_closed_system_leaves_nothing_running() {
     drop(running);
     drop(call);
     // Joins the threads: it would hang here if the statement went on.
-    shop.call = None;
+    shop.client.call = None;
     shop.direct().execute_batch("begin exclusive; commit").unwrap();
 }
 
