@@ -156,6 +156,11 @@ async fn does_what_it_says(shop: &Imported) {
     shop.json("create_customer", r#"{ "email": "new@example.com" }"#).await;
     let refused = shop.call("create_customer", r#"{ "email": "new@example.com" }"#).await.unwrap_err();
     assert!(refused.starts_with("conflict"), "{refused}");
+    // What a check allows is an enumeration.
+    let size = |size: &str| format!(r#"{{ "id": 4, "size": "{size}" }}"#);
+    assert!(shop.json("update_customer", &size("M")).await.contains(r#""size":"M""#));
+    let refused = shop.call("update_customer", &size("XL")).await.unwrap_err();
+    assert!(refused.starts_with("invalid"), "{refused}");
 
     assert_eq!(customer(r#"{ "email": "ada@example.com" }"#).await, ["1"]);
     assert_eq!(customer(r#"{ "full_name": "Bob" }"#).await, ["2"]);

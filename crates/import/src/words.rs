@@ -10,24 +10,27 @@ const RESERVED: &str = "
     collate collation column commit concurrently condition constraint continue convert create cross cube cume_dist
     current_catalog current_date current_role current_schema current_time current_timestamp current_user cursor
     database databases day_hour day_microsecond day_minute day_second dec decimal declare default deferrable delayed
-    delete dense_rank desc describe deterministic distinct distinctrow div do double drop dual each else elseif empty
-    enclosed end escape escaped except exists exit explain extract false fetch first_value float float4 float8 for
-    force foreign freeze from full fulltext function general generated get glob grant group grouping groups having
-    high_priority hour_microsecond hour_minute hour_second if ignore ilike in index indexed infile initially inner
-    inout insensitive insert int int1 int2 int3 int4 int8 integer intersect interval into is isnull iterate join
-    json_table key keys kill lag last_value lateral lead leading leave left like limit linear lines load localtime
-    localtimestamp lock long longblob longtext loop low_priority manual match maxvalue mediumblob mediumint mediumtext
-    middleint minute_microsecond minute_second mod modifies natural none not nothing notnull nth_value ntile null
-    nullif numeric of offset on only optimize optimizer_costs option optionally or order out outer outfile over
-    overlaps parallel partition percent_rank placing pragma precision primary procedure purge qualify raise range rank
-    read read_write reads real recursive references regexp release rename repeat replace require resignal restrict
-    return returning revoke right rlike row row_number rownum rows savepoint schema schemas second_microsecond select
-    sensitive separator session_user set setof show signal similar slow smallint some spatial specific sql
-    sql_big_result sql_calc_found_rows sql_small_result sqlexception sqlstate sqlwarning ssl starting stored
+    delete delete_domain_id dense_rank desc describe deterministic distinct distinctrow div do do_domain_ids double
+    drop dual each else elseif empty enclosed end escape escaped except exists exit explain extract false fetch
+    first_value float float4 float8 for force foreign freeze from full fulltext function general generated get glob
+    grant group grouping groups having high_priority hour_microsecond hour_minute hour_second if ignore
+    ignore_domain_ids ilike in index indexed infile initially inner inout insensitive insert int int1 int2 int3 int4
+    int8 integer intersect interval into is isnull iterate join json_table key keys kill lag last_value lateral lead
+    leading leave left like limit linear lines load localtime localtimestamp lock long longblob longtext loop
+    low_priority manual master_demote_to_replica master_demote_to_slave master_ssl_verify_server_cert match maxvalue
+    mediumblob mediumint mediumtext middleint minute_microsecond minute_second mod modifies natural
+    no_write_to_binlog none not nothing notnull nth_value ntile null nullif numeric of offset on only optimize
+    optimizer_costs option optionally or order out outer outfile over overlaps page_checksum parallel parse_vcol_expr
+    partition percent_rank placing portion pragma precision primary procedure purge qualify raise range rank read
+    read_write reads real recursive ref_system_id references regexp release rename repeat replace require resignal
+    restrict return returning revoke right rlike row row_number rownum rows savepoint schema schemas
+    second_microsecond select sensitive separator session_user set setof show signal similar slow smallint some
+    spatial specific sql sql_big_result sql_buffer_result sql_cache sql_calc_found_rows sql_no_cache sql_small_result
+    sqlexception sqlstate sqlwarning ssl starting stats_auto_recalc stats_persistent stats_sample_pages stored
     straight_join substring symmetric system system_user table tablesample terminated then time timestamp tinyblob
-    tinyint tinytext to trailing transaction trigger trim true undo union unique unlock unsigned update usage use user
-    using utc_date utc_time utc_timestamp values varbinary varchar varcharacter variadic varying verbose virtual when
-    where while window with write xmltable xor year_month zerofill";
+    tinyint tinytext to trailing transaction trigger trim true undo union unique unlock unsigned update usage use
+    user using utc_date utc_time utc_timestamp value values varbinary varchar varcharacter variadic varying verbose
+    virtual when where while window with write xmltable xor year_month zerofill";
 
 /// The name as it stands in a statement.
 pub(crate) fn quoted(name: &str, grammar: &Grammar) -> String {
@@ -62,6 +65,7 @@ pub(crate) fn can_be_written(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use renkei_core::introspect::Returning;
+    use renkei_testkit::{mariadb::MariaDb, postgres::Server};
 
     use super::*;
 
@@ -101,6 +105,36 @@ mod tests {
             ["Customers", "Order", "a`b"].map(|name| quoted(name, &mysql)),
             ["Customers", "`Order`", "`a``b`"]
         );
+    }
+
+    /// Every word that a server says is a keyword of its language can name a table and a column.
+    #[test]
+    fn keywords_can_be_names() {
+        let statements = |word: &str, grammar: &Grammar, make: &str| {
+            let (raw, name) = (format!("{0}{word}{0}", grammar.quote), quoted(word, grammar));
+            format!(
+                "create temporary table {raw} ({raw} int, z int) {make};
+                 select {name} from {name} where {name} = 1 and {name}.{name} > 2 order by {name}, z limit 1;
+                 insert into {name} ({name}, z) values (1, 2);
+                 update {name} set {name} = 2, z = 3 where {name} = 1;
+                 delete from {name} where {name} = 1;
+                 drop table {raw};\n"
+            )
+        };
+        let postgres = Server::shared();
+        let words = postgres.run("postgres", "select word from pg_get_keywords()");
+        let grammar_of = grammar('"', true);
+        let all: String = words.lines().map(|word| statements(word, &grammar_of, "")).collect();
+        assert!(words.lines().count() > 400);
+        postgres.run("postgres", &all);
+
+        let mariadb = MariaDb::start();
+        let words = mariadb
+            .admin("select lower(word) from information_schema.keywords where word regexp '^[a-z_]+$'");
+        let grammar_of = grammar('`', false);
+        let all: String = words.lines().map(|word| statements(word, &grammar_of, "engine=memory")).collect();
+        assert!(words.lines().count() > 400);
+        mariadb.admin(&all);
     }
 
     #[test]

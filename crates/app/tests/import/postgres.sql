@@ -1,4 +1,5 @@
 create type status as enum ('new', 'good', 'it''s, bad');
+create domain tier as text check (value in ('gold', 'it''s'));
 create domain code as text check (value <> '');
 create table customers (
     id bigint primary key generated always as identity,
@@ -15,8 +16,11 @@ create table customers (
     tags text[],
     span int4range,
     born date,
-    local timestamp
+    local timestamp,
+    size varchar(2) check (size in ('S', 'M', 'L')),
+    tier tier
 );
+alter table customers add constraint big check (size = 'L' or "order" > 0);
 create index customers_name on customers ("Full Name");
 create index customers_order on customers ("order");
 create index customers_size on customers ("größe");

@@ -9,7 +9,9 @@ create table customers (
     created_at text not null default current_timestamp,
     extra json,
     photo blob,
-    "limit" integer
+    "limit" integer,
+    size text check (size in ('S', 'M', 'L')),
+    check (status <> '' or size = 'S')
 );
 create index customers_name on customers ("Full Name");
 create index customers_order on customers ("order");

@@ -12,7 +12,12 @@ use renkei_core::{
 };
 
 use super::open::Flavour;
-use crate::sql::catalog::{Question, flag, name, text};
+use crate::sql::{
+    Check, Says,
+    catalog::{Question, flag, name, text},
+    check,
+    dialect::MYSQL,
+};
 
 // MySQL gives the names of these columns in capitals where no other name is asked for.
 
@@ -51,11 +56,12 @@ const FOREIGN_KEYS: &str = "
     where table_schema = ${.schema} and table_name = ${.name} and referenced_table_name is not null
     order by constraint_name, ordinal_position";
 
-/// The columns that MariaDB has as texts with a check, and people as JSON. The constraint has the column's name.
-const JSON: &str = "
-    select constraint_name as found_name
+/// What MariaDB checks: its JSON is a text with such a check.
+const CHECKS: &str = "
+    select check_clause as clause
     from information_schema.check_constraints
-    where constraint_schema = ${.schema} and table_name = ${.name} and check_clause like 'json\\_valid(%'";
+    where constraint_schema = ${.schema} and table_name = ${.name}
+    order by constraint_name";
 
 /// The tables of one connected server.
 pub(super) struct Schema {
@@ -68,8 +74,8 @@ pub(super) struct Schema {
     columns: Question,
     indexes: Question,
     foreign_keys: Question,
-    /// MySQL has a type for it.
-    json: Option<Question>,
+    /// Only MariaDB says which table they belong to.
+    checks: Option<Question>,
 }
 
 impl Schema {
@@ -91,7 +97,7 @@ impl Schema {
             columns: question(COLUMNS)?,
             indexes: question(INDEXES)?,
             foreign_keys: question(FOREIGN_KEYS)?,
-            json: if flavour == Flavour::MariaDb { Some(question(JSON)?) } else { None },
+            checks: if flavour == Flavour::MariaDb { Some(question(CHECKS)?) } else { None },
         })
     }
 }
@@ -149,10 +155,10 @@ impl Introspect for Schema {
         let indexes = grouped(&rows, "found_index");
         let rows = self.foreign_keys.ask(&*self.call, cx, &place).await?;
         let foreign_keys = grouped(&rows, "found_key");
-        let json: Vec<String> = match &self.json {
+        let checks: Vec<Check> = match &self.checks {
             Some(question) => {
                 let rows = question.ask(&*self.call, cx, &place).await?;
-                rows.iter().map(|row| name(row, "found_name")).collect()
+                rows.iter().filter_map(|row| check(&name(row, "clause"), &MYSQL)).collect()
             }
             None => Vec::new(),
         };
@@ -167,7 +173,7 @@ impl Introspect for Schema {
             is_view,
             // Of a view the server says just `VIEW`.
             comment: text(told, "found_comment").filter(|_| !is_view),
-            columns: columns.iter().map(|row| column(row, self.flavour, &json)).collect(),
+            columns: columns.iter().map(|row| column(row, self.flavour, &checks)).collect(),
             primary_key: keys(true).find_map(|(_, parts)| whole_columns(parts)).unwrap_or_default(),
             unique_keys: keys(false).filter_map(|(_, parts)| whole_columns(parts)).collect(),
             foreign_keys: foreign_keys
@@ -207,9 +213,10 @@ fn whole_columns(parts: &[&Value]) -> Option<Vec<String>> {
     parts.iter().map(whole).collect()
 }
 
-fn column(row: &Value, flavour: Flavour, json: &[String]) -> Column {
+fn column(row: &Value, flavour: Flavour, checks: &[Check]) -> Column {
     let (column_name, type_name) = (name(row, "found_name"), name(row, "type_name"));
-    let word = match json.contains(&column_name) {
+    let mut own = checks.iter().filter(|check| check.column.eq_ignore_ascii_case(&column_name));
+    let word = match own.clone().any(|check| check.says == Says::Json) {
         true => "json".into(),
         false => name(row, "found_type"),
     };
@@ -218,6 +225,13 @@ fn column(row: &Value, flavour: Flavour, json: &[String]) -> Column {
         || ["virtual generated", "stored generated", "virtual", "persistent"].contains(&extra.as_str());
     let choices = match word.as_str() {
         "enum" => words(&type_name),
+        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => {
+            let texts = own.find_map(|check| match &check.says {
+                Says::Texts(texts) => Some(texts.clone()),
+                Says::Json => None,
+            });
+            texts.unwrap_or_default()
+        }
         _ => Vec::new(),
     };
     Column {

@@ -10,7 +10,12 @@ use renkei_core::{
     },
 };
 
-use crate::sql::catalog::{Question, flag, name, text, texts};
+use crate::sql::{
+    Says,
+    catalog::{Question, flag, name, text, texts},
+    check,
+    dialect::POSTGRES,
+};
 
 const TABLES: &str = "
     select n.nspname as schema_name, c.relname as table_name, pg_table_is_visible(c.oid) as is_visible
@@ -49,6 +54,18 @@ const COLUMNS: &str = "
     where n.nspname = ${.schema} and c.relname = ${.name} and a.attnum > 0 and not a.attisdropped
       and has_column_privilege(c.oid, a.attnum, 'select')
     order by a.attnum";
+
+/// Of the table, each of one column, and of the domains of its columns, which say `VALUE`. One that is not valid says
+/// nothing of the rows that are there.
+const CHECKS: &str = "
+    select a.attname as column_name, f.contypid <> 0 as of_domain, pg_get_constraintdef(f.oid) as clause
+    from pg_class c
+    join pg_namespace n on n.oid = c.relnamespace
+    join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    join pg_constraint f on f.contype = 'c' and f.convalidated
+      and (f.conrelid = c.oid and f.conkey = array[a.attnum] or f.contypid = a.atttypid)
+    where n.nspname = ${.schema} and c.relname = ${.name}
+    order by a.attnum, f.conname";
 
 /// Included columns of an index do not count; a partial one is no key of the whole table.
 const INDEXES: &str = "
@@ -89,6 +106,7 @@ pub(super) struct Schema {
     columns: Question,
     indexes: Question,
     foreign_keys: Question,
+    checks: Question,
 }
 
 impl Schema {
@@ -108,6 +126,7 @@ impl Schema {
             columns: question(COLUMNS)?,
             indexes: question(INDEXES)?,
             foreign_keys: question(FOREIGN_KEYS)?,
+            checks: question(CHECKS)?,
         })
     }
 }
@@ -167,6 +186,7 @@ impl Introspect for Schema {
         }
         let indexes = self.indexes.ask(&*self.call, cx, &place).await?;
         let foreign_keys = self.foreign_keys.ask(&*self.call, cx, &place).await?;
+        let checks = self.checks.ask(&*self.call, cx, &place).await?;
         let keys = |is_primary: bool| {
             indexes.iter().filter(move |row| flag(row, "is_unique") && flag(row, "is_primary") == is_primary)
         };
@@ -174,7 +194,7 @@ impl Introspect for Schema {
             name: table.clone(),
             is_view: flag(told, "is_view"),
             comment: text(told, "comment"),
-            columns: columns.iter().map(column).collect(),
+            columns: columns.iter().map(|row| column(row, &checks)).collect(),
             primary_key: keys(true).find_map(|row| texts(row, "columns")).unwrap_or_default(),
             unique_keys: keys(false).filter_map(|row| texts(row, "columns")).collect(),
             foreign_keys: foreign_keys
@@ -197,7 +217,18 @@ impl Introspect for Schema {
     }
 }
 
-fn column(row: &Value) -> Column {
+/// The texts that a check allows in the column.
+fn allowed(column: &str, checks: &[Value]) -> Option<Vec<String>> {
+    checks.iter().filter(|row| name(row, "column_name") == column).find_map(|row| {
+        let found = check(&name(row, "clause"), &POSTGRES)?;
+        match found.says {
+            Says::Texts(texts) if flag(row, "of_domain") || found.column == column => Some(texts),
+            _ => None,
+        }
+    })
+}
+
+fn column(row: &Value, checks: &[Value]) -> Column {
     let base = name(row, "base_name");
     let default = text(row, "default_value");
     // What `serial` makes.
@@ -210,15 +241,20 @@ fn column(row: &Value) -> Column {
         },
         false => kind(&base, &name(row, "base_kind")),
     };
+    let column_name = name(row, "column_name");
+    let mut choices = texts(row, "choices").unwrap_or_default();
+    if choices.is_empty() && kind == ValueType::Text {
+        choices = allowed(&column_name, checks).unwrap_or_default();
+    }
     Column {
-        name: name(row, "column_name"),
+        name: column_name,
         type_name: name(row, "type_name"),
         kind,
         nullable: flag(row, "nullable"),
         default,
         is_generated: flag(row, "is_generated") || counted,
         comment: text(row, "comment"),
-        choices: texts(row, "choices").unwrap_or_default(),
+        choices,
     }
 }
 

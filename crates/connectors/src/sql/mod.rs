@@ -7,6 +7,7 @@
 
 mod answer;
 pub mod catalog;
+mod checks;
 pub mod choose;
 pub mod dialect;
 mod expected;
@@ -25,6 +26,7 @@ mod visible;
 mod tests;
 
 pub use answer::Answers;
+pub use checks::{Check, Says, check, checks};
 pub use choose::{Choice, Choose};
 pub use dialect::Dialect;
 pub use expected::{read_request, write_request};

@@ -10,14 +10,19 @@ use renkei_core::{
         ValueType,
     },
 };
-use rusqlite::{Connection, Row, types::ValueRef};
+use rusqlite::{Connection, OptionalExtension as _, Row, types::ValueRef};
 
 use super::{
     call::SqliteCall,
     pool::{Job, Pool},
     run::Work,
 };
-use crate::sql::catalog::{flag, name, text};
+use crate::sql::{
+    Check, Says,
+    catalog::{flag, name, text},
+    checks,
+    dialect::SQLITE,
+};
 
 /// The pragmas that a question asks; all others stay refused.
 pub(super) const PRAGMAS: &[&str] =
@@ -55,7 +60,11 @@ pub(super) fn answer(connection: &Connection, question: &Question) -> rusqlite::
                 let parts = ask("index_xinfo", &name(&index, "name"))?;
                 indexes.push(Value::from([("index", index), ("parts", parts.into())]));
             }
+            let made = "select sql from main.sqlite_schema where name = ?1";
+            let made: Option<String> =
+                connection.query_row(made, [table], |row| row.get(0)).optional()?.flatten();
             Ok(Value::from([
+                ("sql", Value::from(made)),
                 ("table", Value::from(ask("table_list", table)?)),
                 ("columns", ask("table_xinfo", table)?.into()),
                 ("indexes", indexes.into()),
@@ -157,7 +166,16 @@ impl Introspect for Schema {
         let about = rows("table").iter().find(|row| name(row, "schema") == "main");
         let is_table = about.is_some_and(|row| name(row, "type") == "table");
         let has_row_id = is_table && !about.is_some_and(|row| flag(row, "wr"));
-        Ok(assemble(table, columns, rows("indexes"), rows("foreign_keys"), is_table, has_row_id))
+        let checks = checks(told.get("sql").and_then(Value::as_str).unwrap_or_default(), &SQLITE);
+        let mut described =
+            assemble(table, columns, rows("indexes"), rows("foreign_keys"), is_table, has_row_id);
+        for column in described.columns.iter_mut().filter(|column| column.kind == ValueType::Text) {
+            let own = checks.iter().find(|check| check.column.eq_ignore_ascii_case(&column.name));
+            if let Some(Check { says: Says::Texts(texts), .. }) = own {
+                column.choices = texts.clone();
+            }
+        }
+        Ok(described)
     }
 }
 
