@@ -254,7 +254,7 @@ fn text(outcomes: &[Outcome], edits: &[Edit], report: &Report, dry_run: bool) ->
                 for system in &settled.masked {
                     let _ = writeln!(
                         out,
-                        "    a secret of the environment is shown as `***` in the mocks of `{system}`"
+                        "    a secret of the config is shown as `***` in the mocks of `{system}`"
                     );
                 }
             }

@@ -15,10 +15,15 @@ use renkei_testkit::{
 use tempfile::TempDir;
 
 const TOKEN: &str = "tok-s3cret-4711";
+/// Too short to be told from other text, in a value of the environment.
+const PIN: &str = "47ab";
+/// Written into the config.
+const KEY: &str = "literal-key-9911";
 
 const CONFIG: &str = r#"
 systems:
-  crm: { http: { base_url: '${env.CRM_URL}', private: true, auth: { bearer: '${env.CRM_TOKEN}' } } }
+  crm: { http: { base_url: '${env.CRM_URL}', private: true, auth: { bearer: '${env.CRM_TOKEN}' }, headers: { x-till: '${env.CRM_PIN}' } } }
+  bank: { http: { base_url: 'https://bank.example.com', auth: { api_key: { header: x-key, value: literal-key-9911 } } } }
   catalogue: { sqlite: { path: catalogue.db } }
   ledger: { postgres: { url: '${env.LEDGER_URL}' } }
   legacy: { mysql: { url: '${env.LEGACY_URL}' } }
@@ -51,6 +56,9 @@ tools:
     description: Adds a customer to the old system.
     input: { credit: string }
     call: { legacy: { sql: 'insert into customers (credit) values (${.credit})', one: true } }
+  balance:
+    description: The balance.
+    call: { bank: GET /balance }
   read_note:
     description: A note.
     input: { name: string }
@@ -102,6 +110,9 @@ tests:
   reads a secret note:
     tool: read_note
     arguments: { name: secret.txt }
+  reads what proves who asks:
+    tool: read_note
+    arguments: { name: keys.txt }
   reads bytes:
     tool: read_note
     arguments: { name: a.png }
@@ -170,6 +181,7 @@ impl House {
         for (name, bytes) in [
             ("a.md", &b"# Notes\n\none: two\n"[..]),
             ("a.png", b"\x89PNG\r\n\x1a\n"),
+            ("keys.txt", format!("key {KEY}, pin {PIN}, {PIN}c").as_bytes()),
             ("secret.txt", format!("the token is {TOKEN}, keep it").as_bytes()),
         ] {
             std::fs::write(docs.join(name), bytes).unwrap();
@@ -185,6 +197,7 @@ impl House {
             .args(words)
             .env("CRM_URL", self.crm.url())
             .env("CRM_TOKEN", TOKEN)
+            .env("CRM_PIN", PIN)
             .env("LEDGER_URL", self.ledger.url(&self.database))
             .env("LEGACY_URL", self.legacy.url())
             .output()
@@ -223,7 +236,7 @@ async fn what_live_systems_answer_plays_offline() {
     // Nothing is written to look at it, and no request goes out that changes something.
     let (code, text) = said(&house.record(&["--dry-run"]));
     assert_eq!((code, house.file().as_str()), (Some(1), TESTS), "{text}");
-    assert!(text.contains("12 recorded, 4 refused, 0 left as they are; nothing was written"), "{text}");
+    assert!(text.contains("13 recorded, 4 refused, 0 left as they are; nothing was written"), "{text}");
     assert!(text.contains("`insert into entries") && text.contains("`--allow-writes`"), "{text}");
     assert!(house.crm.received().iter().all(|request| request.method == "GET"));
     assert_eq!(house.legacy.admin("select count(*) from customers").trim(), "2");
@@ -231,8 +244,8 @@ async fn what_live_systems_answer_plays_offline() {
 
     let (code, text) = said(&house.record(&["--allow-writes"]));
     assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("a secret of the environment is shown as `***` in the mocks of `docs`"), "{text}");
-    assert!(text.contains("16 recorded, 0 refused, 0 left as they are"), "{text}");
+    assert!(text.contains("a secret of the config is shown as `***` in the mocks of `docs`"), "{text}");
+    assert!(text.contains("17 recorded, 0 refused, 0 left as they are"), "{text}");
     let file = house.file();
     assert!(!file.contains(TOKEN) && !text.contains(TOKEN) && !file.contains("127.0.0.1"), "{file}");
     // In each system's own words; comments and order stay.
@@ -245,6 +258,7 @@ async fn what_live_systems_answer_plays_offline() {
         "          rows: [{ id: 1, credit: '10.50', since: 2020-02-29 }]\n          more: true\n",
         "        - request: read a.md\n          text: |\n            # Notes\n\n            one: two\n",
         "      docs: # recorded; a secret is shown as ***\n        - request: read secret.txt\n          text: the token is ***, keep it\n",
+        "        - request: read keys.txt\n          text: key ***, pin ***, 47abc\n",
         "          base64: iVBORw0KGgo=\n",
         "        - request: read none.md\n          missing: true\n",
         "      crm: [{ body: { name: Bob, sku: a } }]\n      catalogue: # recorded\n",
@@ -259,21 +273,21 @@ async fn what_live_systems_answer_plays_offline() {
     let (code, text) = said(&house.record(&[]));
     assert_eq!(
         (code, text.trim()),
-        (Some(0), "0 recorded, 0 refused, 16 left as they are; nothing has changed")
+        (Some(0), "0 recorded, 0 refused, 17 left as they are; nothing has changed")
     );
     std::fs::remove_file(house.folder.path().join("docs/b.md")).unwrap();
     house.ledger.run(&house.database, "delete from entries where id = 3");
     house.legacy.admin("delete from customers where id = 3");
     let (code, text) = said(&house.record(&["--again", "--filter", "reads"]));
     assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("12 recorded, 0 refused, 0 left as they are; nothing has changed"), "{text}");
+    assert!(text.contains("13 recorded, 0 refused, 0 left as they are; nothing has changed"), "{text}");
     assert_eq!(house.file(), file);
 
     // Offline, without the environment.
     let folder = house.folder.path().to_owned();
     let (code, text) = said(&renkei(&folder).output().unwrap());
     assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("16 passed, 0 failed"), "{text}");
+    assert!(text.contains("17 passed, 0 failed"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -79,7 +79,8 @@ pub struct Plan {
     pub groups: Vec<GroupPlan>,
     /// Of the config, and of the files beside it if they were asked for.
     pub tests: Vec<TestPlan>,
-    /// Values of the environment that stand in it.
+    /// What no recording may hold: the values of the environment that stand in it, and what its systems prove
+    /// themselves with, wherever that was written. The longest first.
     pub secrets: Vec<Secret>,
     /// Relative paths in the config start here: the folder of the (first) config file.
     pub base_dir: PathBuf,
@@ -177,7 +178,14 @@ pub fn load_replaced(
         );
     }
     environment.redact(&mut diagnostics);
-    let secrets = environment.secrets();
+    let mut secrets = environment.secrets();
+    secrets.extend(systems.values().flat_map(|plan: &SystemPlan| plan.system.secrets()));
+    secrets.retain(|secret| !secret.expose().is_empty());
+    secrets.sort_by(|one, other| {
+        let order = |secret: &Secret| (std::cmp::Reverse(secret.expose().len()), secret.expose().to_owned());
+        order(one).cmp(&order(other))
+    });
+    secrets.dedup();
     let mut inputs = if paths.is_empty() { vec![PathBuf::from(".")] } else { paths.to_vec() };
     inputs.extend(sources.files.iter().map(|source| PathBuf::from(&source.name)));
     inputs.extend(environment.files());

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::{
     Call, Definitions, Diagnostics, Entry, Invalidation, Node, PreparedOp, Reply, Request, Result, Schema,
-    Tree, Value, call::CallSettings, introspect::Introspect, template::Names,
+    Secret, Tree, Value, call::CallSettings, introspect::Introspect, template::Names,
 };
 
 /// A kind of system, such as `http` or `sqlite`: one folder in `connectors`, one line in its slice.
@@ -99,6 +99,12 @@ pub trait System: Send + Sync + fmt::Debug {
     /// in the request's parameters.
     fn depends_on_caller(&self) -> bool {
         false
+    }
+
+    /// What in its config proves who asks – passwords, keys, tokens – wherever it was written: no recording of a test
+    /// may hold it.
+    fn secrets(&self) -> Vec<Secret> {
+        Vec::new()
     }
 
     /// What the request is about, as decoded segments: those of an HTTP path, of a file's path. Nothing where

@@ -92,6 +92,62 @@ pub fn mask(value: &Value, secrets: &[Secret]) -> Option<Value> {
     }
 }
 
+/// As [`mask`], for secrets that are too short for it: they are masked where they are a text, or, from three letters
+/// on, a word of one. For what is written down and shared, where too little masked is worse than too much.
+pub fn mask_words(value: &Value, secrets: &[Secret]) -> Option<Value> {
+    let short: Vec<&str> = secrets
+        .iter()
+        .map(|secret| &*secret.0)
+        .filter(|secret| (1..MIN_IN_DATA).contains(&secret.len()))
+        .collect();
+    if short.is_empty() { None } else { masked_words(value, &short) }
+}
+
+fn masked_words(value: &Value, secrets: &[&str]) -> Option<Value> {
+    match value {
+        Value::String(text) => words_masked(text, secrets).map(Value::from),
+        Value::Array(items) => {
+            let masked: Vec<_> = items.iter().map(|item| masked_words(item, secrets)).collect();
+            masked.iter().any(Option::is_some).then(|| {
+                let both = masked.into_iter().zip(items.iter());
+                both.map(|(masked, item)| masked.unwrap_or_else(|| item.clone())).collect::<Vec<_>>().into()
+            })
+        }
+        // A key names what is there; a word of a config among them is no secret.
+        Value::Object(map) => {
+            let masked: Vec<_> = map.values().map(|value| masked_words(value, secrets)).collect();
+            masked.iter().any(Option::is_some).then(|| {
+                let both = masked.into_iter().zip(map.iter());
+                both.map(|(masked, (key, value))| (key.clone(), masked.unwrap_or_else(|| value.clone())))
+                    .collect::<Map>()
+                    .into()
+            })
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+fn words_masked(text: &str, secrets: &[&str]) -> Option<String> {
+    if secrets.contains(&text) {
+        return Some(MASK.to_owned());
+    }
+    let inside = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let mut masked = Cow::Borrowed(text);
+    for secret in secrets.iter().filter(|secret| secret.chars().count() >= 3) {
+        let whole = |(at, _): &(usize, &str)| {
+            !masked[..*at].ends_with(inside) && !masked[at + secret.len()..].starts_with(inside)
+        };
+        let places: Vec<usize> = masked.match_indices(secret).filter(whole).map(|(at, _)| at).collect();
+        for at in places.into_iter().rev() {
+            masked.to_mut().replace_range(at..at + secret.len(), MASK);
+        }
+    }
+    match masked {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(masked) => Some(masked),
+    }
+}
+
 fn mask_text(text: &str, secrets: &[Secret]) -> Option<String> {
     let mut masked = Cow::Borrowed(text);
     for secret in secrets.iter().filter(|secret| secret.is_in(text)) {
@@ -119,13 +175,16 @@ impl fmt::Display for Secret {
 mod tests {
     use super::*;
 
+    fn value(json: &str) -> Value {
+        Value::from_json(json.as_bytes()).unwrap()
+    }
+
     fn secrets() -> [Secret; 3] {
         ["hunter2-token-2", "hunter2-token", "short"].map(Secret::new)
     }
 
     #[test]
     fn masks_texts_and_keys_wherever_they_stand() {
-        let value = |json: &str| Value::from_json(json.as_bytes()).unwrap();
         let found = mask(
             &value(r#"{"a": ["x hunter2-token y", 1], "k-hunter2-token-2": {"b": null}, "c": "hunter2"}"#),
             &secrets(),
@@ -144,5 +203,20 @@ mod tests {
         }
         assert_eq!(bytes, b"\xff\x00*************\x01************* short");
         assert!(!secret.is_in_bytes(&bytes));
+    }
+
+    /// Short secrets are ordinary words elsewhere: only what can be nothing else is masked.
+    #[test]
+    fn masks_short_secrets_as_words() {
+        let secrets = ["pin42", "eu", "abc"].map(Secret::new);
+        let found = mask_words(
+            &value(r#"{"a": ["pin42", "PIN pin42!", "xpin42", "pin421"], "eu": "eu", "b": "in eu", "c": 7}"#),
+            &secrets,
+        );
+        let expected = r#"{"a":["***","PIN ***!","xpin42","pin421"],"eu":"***","b":"in eu","c":7}"#;
+        assert_eq!(found.unwrap().to_json(), expected);
+        assert_eq!(mask_words(&value(r#"["abcd", {"abc": 1}]"#), &secrets), None);
+        // Longer ones are `mask`'s.
+        assert_eq!(mask_words(&value(r#"["secret-4711"]"#), &[Secret::new("secret-4711")]), None);
     }
 }

@@ -17,8 +17,15 @@ pub(crate) struct Clean<'a> {
 
 impl Clean<'_> {
     pub(crate) fn value(&self, value: &Value) -> Value {
-        let value = secret::mask(value, self.secrets).unwrap_or_else(|| value.clone());
+        let value = self.masked(value).unwrap_or_else(|| value.clone());
         self.renamed(&value)
+    }
+
+    /// The value without secrets; nothing where there is none in it.
+    fn masked(&self, value: &Value) -> Option<Value> {
+        let masked = secret::mask(value, self.secrets);
+        let shorter = secret::mask_words(masked.as_ref().unwrap_or(value), self.secrets);
+        shorter.or(masked)
     }
 
     pub(crate) fn text(&self, text: &str) -> String {
@@ -75,7 +82,7 @@ impl Clean<'_> {
 
     pub(crate) fn has_masked(&self, calls: &[Taken]) -> bool {
         let hidden = |value: &Value| {
-            secret::mask(value, self.secrets).is_some() || {
+            self.masked(value).is_some() || {
                 let plain = Clean { secrets: &[], ..*self };
                 plain.renamed(value) != self.renamed(value)
             }

@@ -33,7 +33,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use renkei_core::{
     ConnectContext, Connection, ConnectorKind, Definitions, Diagnostics, Error, FromNode as _, Node,
-    PreparedOp, Request, Result, Schema, System, Value,
+    PreparedOp, Request, Result, Schema, Secret, System, Value,
     connector::{Answer, Came},
     template::Names,
 };
@@ -106,6 +106,15 @@ impl System for FilesSystem {
 
     fn is_local(&self) -> bool {
         matches!(self.config.place(), Place::Folder(_))
+    }
+
+    fn secrets(&self) -> Vec<Secret> {
+        let found = match self.config.place() {
+            Place::S3(s3) => vec![&s3.access_key_id, &s3.secret_access_key, &s3.session_token],
+            Place::Webdav(webdav) => vec![&webdav.password, &webdav.token],
+            _ => Vec::new(),
+        };
+        found.into_iter().flatten().cloned().collect()
     }
 
     fn show(&self, request: &Request) -> Result<Value> {

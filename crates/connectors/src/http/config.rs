@@ -116,7 +116,7 @@ impl PerCall {
     }
 
     /// The text if it is the same in every call.
-    fn constant(&self) -> Option<String> {
+    pub(super) fn constant(&self) -> Option<String> {
         self.0.literal().and_then(wire::scalar)
     }
 }

@@ -75,6 +75,31 @@ impl Config {
     }
 }
 
+impl Config {
+    /// What must not be shown and is the same in every call.
+    pub(super) fn constant_secrets(&self) -> Vec<Secret> {
+        let mut out = Credentials::default();
+        let telling = self.headers.0.iter().filter(|(name, _)| looks_secret(name.as_str()));
+        let mut found: Vec<Option<String>> = telling.map(|(_, value)| value.constant()).collect();
+        match &self.auth {
+            Some(Auth::Bearer(token)) => found.push(token.constant()),
+            Some(Auth::Basic(basic)) => {
+                let (user, password) = (basic.user.constant(), basic.password.constant());
+                let pair = user.zip(password.clone()).map(|(user, password)| format!("{user}:{password}"));
+                let pair = pair.map(|pair| base64::engine::general_purpose::STANDARD.encode(pair));
+                found.extend([password, pair]);
+            }
+            Some(Auth::ApiKey(key)) => found.push(key.value.constant()),
+            Some(Auth::OAuth2(oauth)) => out.secrets.extend(oauth.secrets()),
+            None => {}
+        }
+        out.secrets.extend(found.into_iter().flatten().map(Secret::new));
+        out.secrets.extend(self.proxy.iter().flat_map(ProxyUrl::secrets));
+        out.seal();
+        out.secrets
+    }
+}
+
 impl Credentials {
     /// Adds what must not be shown as it is written in a URL, and puts longer secrets first, because one
     /// may contain another.

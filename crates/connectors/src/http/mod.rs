@@ -40,7 +40,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use renkei_core::{
     ConnectContext, Connection, ConnectorKind, Definitions, Diagnostics, FromNode, Node, PreparedOp, Request,
-    Result, Schema, System, Value,
+    Result, Schema, Secret, System, Value,
     connector::{Answer, Came},
     template::Names,
 };
@@ -118,6 +118,10 @@ impl System for HttpSystem {
 
     fn depends_on_caller(&self) -> bool {
         self.config.uses("caller")
+    }
+
+    fn secrets(&self) -> Vec<Secret> {
+        self.config.constant_secrets()
     }
 
     fn address(&self, request: &Request) -> Option<Vec<String>> {

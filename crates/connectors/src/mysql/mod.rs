@@ -25,7 +25,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use renkei_core::{
     Call, ConnectContext, Connection, ConnectorKind, Definitions, Diagnostics, FromNode as _, Node,
-    PreparedOp, Request, Result, Schema, System, Value,
+    PreparedOp, Request, Result, Schema, Secret, System, Value,
     connector::{Answer, Came},
     template::Names,
 };
@@ -108,6 +108,10 @@ impl System for Database {
     fn show(&self, request: &Request) -> Result<Value> {
         let prepared = Prepared::of(request, &self.name)?;
         Ok(sql::rendered_as_data(&prepared.plan, prepared.render(&request.params)?))
+    }
+
+    fn secrets(&self) -> Vec<Secret> {
+        self.target.password.iter().cloned().collect()
     }
 
     async fn connect(&self, cx: &ConnectContext) -> Result<Connection> {

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use renkei_core::{
     Call, ConnectContext, Connection, ConnectorKind, Definitions, Diagnostics, FromNode as _, Node,
-    PreparedOp, Request, Result, Schema, System, Value,
+    PreparedOp, Request, Result, Schema, Secret, System, Value,
     connector::{Answer, Came},
     template::Names,
 };
@@ -106,6 +106,10 @@ impl System for Database {
 
     fn show(&self, request: &Request) -> Result<Value> {
         sql::show(request, &self.name)
+    }
+
+    fn secrets(&self) -> Vec<Secret> {
+        self.config.target().map(|target| target.secrets).unwrap_or_default()
     }
 
     async fn connect(&self, cx: &ConnectContext) -> Result<Connection> {
