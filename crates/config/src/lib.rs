@@ -16,6 +16,8 @@ mod listener;
 mod server;
 mod telemetry;
 
+mod system;
+
 mod action;
 mod complete;
 mod group;
