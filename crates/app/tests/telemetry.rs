@@ -287,6 +287,7 @@ async fn the_audit_has_one_line_a_call() {
             assert_eq!((&line["target"], &line["level"]), (&json!("audit"), &json!("INFO")));
             assert_eq!((&fields["principal"], &fields["auth"]), (&json!("anonymous"), &json!("none")));
             assert!(fields["duration_ms"].is_u64(), "{line}");
+            assert!(!fields["error"].as_str().is_some_and(|error| error.contains('\n')), "{line}");
             ["kind", "name", "outcome", "applied"].map(|key| fields[key].as_str().unwrap())
         })
         .collect();

@@ -189,10 +189,16 @@ impl<'a> Record<'a> {
             applied = applied.as_str(),
             duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             trace = self.cx.trace.id(),
-            error = error.map(tracing::field::display),
+            error = error.map(one_line),
             "call"
         );
     }
+}
+
+/// Texts for models have several lines; whoever reads a log counts on one.
+fn one_line(error: &Error) -> String {
+    let text = error.to_string();
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" | ")
 }
 
 impl Drop for Record<'_> {
