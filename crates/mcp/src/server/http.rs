@@ -129,6 +129,10 @@ impl Front {
         {
             self.sessions.own(id, owner);
         }
+        if method == Method::DELETE && response.status() == StatusCode::ACCEPTED {
+            // It is done, and there is nothing to say: what clients expect, while rmcp says "accepted".
+            return StatusCode::NO_CONTENT.into_response();
+        }
         if method == Method::GET { until(response, self.site.shutdown.clone()) } else { response }
     }
 
