@@ -3,6 +3,9 @@
 //! Debian packages are installed only where we are root and something that needs them is missing.
 
 use std::{
+    env,
+    ffi::OsString,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -12,6 +15,7 @@ use anyhow::{Context, Result, bail};
 use crate::{cache, command, workspace};
 
 const NEXTEST: &str = "0.9.143";
+const CARGO_FUZZ: &str = "0.13.2";
 const NODE: &str = "22.23.3";
 /// The conformance suite needs this major version or a newer one.
 const NODE_MAJOR: u32 = 22;
@@ -21,15 +25,32 @@ pub(crate) fn nextest() -> Result<Option<PathBuf>> {
     if command::works(workspace::cargo().args(["nextest", "--version"])) {
         return Ok(None);
     }
-    let folder = cache::made("cargo-nextest", NEXTEST, |folder| {
-        let mut cargo = workspace::cargo();
-        // Its build products are of no use to anything else.
-        cargo.env("CARGO_TARGET_DIR", folder.join("build")).arg("install");
-        cargo.args(["--locked", "cargo-nextest", "--version", NEXTEST, "--root"]).arg(folder);
-        command::run(&mut cargo)?;
-        Ok(std::fs::remove_dir_all(folder.join("build"))?)
-    })?;
+    let folder =
+        cache::made("cargo-nextest", NEXTEST, |folder| cargo_install("cargo-nextest", NEXTEST, folder))?;
     Ok(Some(folder.join("bin")))
+}
+
+/// A `PATH` with `cargo fuzz` in it.
+pub(crate) fn cargo_fuzz() -> Result<OsString> {
+    let folder =
+        cache::made("cargo-fuzz", CARGO_FUZZ, |folder| cargo_install("cargo-fuzz", CARGO_FUZZ, folder))?;
+    with_path(folder.join("bin"))
+}
+
+/// Installs a program of Cargo's registry into `FOLDER/bin`.
+fn cargo_install(name: &str, version: &str, folder: &Path) -> Result<()> {
+    let mut cargo = workspace::cargo();
+    // Its build products are of no use to anything else.
+    cargo.env("CARGO_TARGET_DIR", folder.join("build")).arg("install");
+    cargo.args(["--locked", name, "--version", version, "--root"]).arg(folder);
+    command::run(&mut cargo)?;
+    Ok(fs::remove_dir_all(folder.join("build"))?)
+}
+
+/// Our `PATH` with a folder before it.
+pub(crate) fn with_path(folder: PathBuf) -> Result<OsString> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    Ok(env::join_paths(std::iter::once(folder).chain(env::split_paths(&path)))?)
 }
 
 /// Node with the packages of `tests/clients/package.json`.
@@ -52,8 +73,8 @@ fn node_packages(name: &str, folder: &str) -> Result<PathBuf> {
     let manifest = workspace::read(&format!("{folder}/package.json"))?;
     let lock = workspace::read(&format!("{folder}/package-lock.json"))?;
     cache::made(name, &cache::key(&format!("{manifest}{lock}")), |folder| {
-        std::fs::write(folder.join("package.json"), &manifest)?;
-        std::fs::write(folder.join("package-lock.json"), &lock)?;
+        fs::write(folder.join("package.json"), &manifest)?;
+        fs::write(folder.join("package-lock.json"), &lock)?;
         npm(folder, &["ci"])
     })
 }
@@ -78,7 +99,7 @@ fn node_program() -> Result<PathBuf> {
     }
     let package = format!("node-{}", platform()?.trim());
     let folder = cache::made("node", NODE, |folder| {
-        std::fs::write(folder.join("package.json"), "{ \"private\": true }\n")?;
+        fs::write(folder.join("package.json"), "{ \"private\": true }\n")?;
         npm(folder, &["install", &format!("{package}@{NODE}")])
     })?;
     Ok(folder.join("node_modules").join(package).join("bin/node"))
@@ -147,7 +168,7 @@ pub(crate) fn databases() -> Result<()> {
     if !(there("mariadbd") && there("mariadb-install-db")) {
         debian(&["mariadb-server"]).context("MariaDB is missing")?;
     }
-    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     if !versions.into_iter().any(|version| version.path().join("bin/initdb").exists()) {
         debian(&["postgresql"]).context("PostgreSQL is missing")?;
     }

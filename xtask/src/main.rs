@@ -12,6 +12,7 @@ mod bench;
 mod cache;
 mod command;
 mod dist;
+mod fuzz;
 mod generate;
 mod install;
 mod report;
@@ -29,13 +30,16 @@ const HELP: &str = "\
 usage: cargo xtask COMMAND
 
   test [--only GROUP]…   install what the tests need, run everything, print `N passed, N failed`
-                         groups: fmt clippy tidy drift unit doc clients conformance
+                         groups: fmt tidy clippy unit doc drift examples clients conformance
   tidy                   the rules of this repository that no compiler checks
   schema                 write docs/reference/renkei.schema.json from the config types
   docs                   write docs/reference/*.md from the config types
   bench [--short] [--no-peers] [--only MEMBER]… [--binary PATH]
                          what Renkei costs beside bare drivers and servers, and beside its peers; prints Markdown
                          members: start rest sqlite postgres mariadb list layers aggregate stdio sessions
+  fuzz [TARGET]… [--seconds N]
+                         inputs that nobody thought of, for N seconds a target (60); what breaks is in fuzz/artifacts
+                         targets: config templates sql http mcp
   dist                   what is shipped, in target/ship: archive, container image, SBOM, checksums
 
 Caches: $RENKEI_CACHE, or ~/.cache/renkei. Builds go where Cargo puts them ($CARGO_TARGET_DIR).
@@ -62,6 +66,7 @@ fn run(arguments: &[String]) -> Result<bool> {
         ["schema"] => generate::schema().map(|()| true),
         ["docs"] => generate::docs().map(|()| true),
         ["bench", rest @ ..] => bench::run(&bench::Options::parse(rest)?).map(|()| true),
+        ["fuzz", rest @ ..] => fuzz::run(&fuzz::Options::parse(rest)?),
         ["dist"] => dist::run().map(|()| true),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

@@ -48,10 +48,15 @@ pub(crate) fn packages() -> Result<Vec<Value>> {
 
 /// Every package that this platform builds, dependencies included.
 pub(crate) fn all_packages() -> Result<Vec<Value>> {
-    let host = command::output(cargo().args(["--version", "--verbose"]))?;
-    let host = host.lines().find_map(|line| line.strip_prefix("host: ")).context("cargo names no host")?;
-    let mut metadata = metadata(&["--locked", "--filter-platform", host])?;
+    let mut metadata = metadata(&["--locked", "--filter-platform", &host()?])?;
     Ok(take_array(&mut metadata, "packages"))
+}
+
+/// The platform that Cargo runs on, such as `x86_64-unknown-linux-gnu`.
+pub(crate) fn host() -> Result<String> {
+    let told = command::output(cargo().args(["--version", "--verbose"]))?;
+    let host = told.lines().find_map(|line| line.strip_prefix("host: ")).context("cargo names no host")?;
+    Ok(host.to_owned())
 }
 
 pub(crate) fn target_directory() -> Result<PathBuf> {

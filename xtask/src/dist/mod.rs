@@ -60,9 +60,6 @@ impl Release {
     fn new(binary: &Path) -> Result<Release> {
         let said = command::output(Command::new(binary).arg("--version"))?;
         let version = said.split_whitespace().nth(1).context("the binary does not say its version")?;
-        let host = command::output(workspace::cargo().args(["--version", "--verbose"]))?;
-        let target =
-            host.lines().find_map(|line| line.strip_prefix("host: ")).context("cargo names no host")?;
         let git = |format: &str| {
             let mut git = Command::new("git");
             git.current_dir(workspace::root()).args(["log", "-1", format]);
@@ -70,7 +67,7 @@ impl Release {
         };
         Ok(Release {
             version: version.to_owned(),
-            target: target.to_owned(),
+            target: workspace::host()?,
             time: git("--format=%ct")?.parse().context("git names no time")?,
             commit: git("--format=%H")?,
             binary: binary.to_owned(),

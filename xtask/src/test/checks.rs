@@ -1,6 +1,6 @@
 //! Cargo's own suites: formatting, lints, unit and integration tests, doc tests.
 
-use std::{env, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -12,6 +12,10 @@ const DOC_LIMIT: Duration = Duration::from_secs(3600);
 pub(super) fn format(tally: &mut Tally) -> Result<()> {
     let formatted = command::succeeds(workspace::cargo().args(["fmt", "--all", "--check"]))?;
     tally.record("sources are formatted", hold(formatted, "run `cargo fmt --all`"));
+    let targets =
+        command::succeeds(workspace::cargo().args(["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"]))?;
+    let hint = "run `cargo fmt --manifest-path fuzz/Cargo.toml`";
+    tally.record("fuzz targets are formatted", hold(targets, hint));
     Ok(())
 }
 
@@ -31,7 +35,7 @@ pub(super) fn unit(tally: &mut Tally) -> Result<()> {
     install::databases()?;
     let mut cargo = workspace::cargo();
     if let Some(folder) = install::nextest()? {
-        cargo.env("PATH", with_path(folder)?);
+        cargo.env("PATH", install::with_path(folder)?);
     }
     cargo.args(["nextest", "run", "--workspace", "--locked", "--no-fail-fast", "--color", "never"]);
     cargo.args(["--status-level", "slow", "--final-status-level", "fail"]);
@@ -80,11 +84,6 @@ fn count(line: &str, mark: &str) -> Option<(usize, usize)> {
     };
     let sum = |words: &[&str]| words.iter().filter_map(|word| number(word)).sum();
     Some((number("passed")?, sum(&["failed", "timed out", "exec failed"])))
-}
-
-fn with_path(folder: std::path::PathBuf) -> Result<std::ffi::OsString> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    Ok(env::join_paths(std::iter::once(folder).chain(env::split_paths(&path)))?)
 }
 
 #[cfg(test)]
