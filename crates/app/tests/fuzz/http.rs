@@ -30,7 +30,7 @@ const OPERATIONS: [&str; 8] = [
     r#"{"get": "/a"}"#,
     r#"{"get": "/a", "as": "text"}"#,
     r#"{"get": "/a", "as": "bytes"}"#,
-    r#"{"get": "/a", "as": "json", "reject_when": "${$result.no}", "errors": {"404": "not_found"}}"#,
+    r#"{"get": "/a", "as": "json", "errors": {"404": "not_found"}}"#,
     r#"{"get": "/a", "pages": {"number": "page", "max_pages": 4, "max_items": 20}}"#,
     r#"{"get": "/a", "pages": {"cursor": "after", "next": "${$result.next}", "items": "${$result.data}", "max_pages": 4}}"#,
     r#"{"get": "/a", "pages": "link"}"#,

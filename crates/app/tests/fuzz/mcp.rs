@@ -77,6 +77,8 @@ async fn post(
 ) -> (StatusCode, Vec<Value>) {
     let mut request = Request::builder().method("POST").uri("/mcp").header("host", "x");
     request = request.header("content-type", "application/json").header("accept", accept);
+    // Answers name the trace: the same one in both.
+    request = request.header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
     if let Some(message) = modern {
         request = request.header("mcp-protocol-version", MODERN);
         let name = message.get("params").and_then(|params| params.get("name"));
