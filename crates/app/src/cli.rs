@@ -56,6 +56,8 @@ A value is read as the tool's schema says: text for a string, JSON otherwise.
     Call(CallArgs),
     /// Write tools from what a system says of itself.
     Import(ImportArgs),
+    /// Look after the store of a config: `server.store`. The server may run meanwhile.
+    Store(StoreArgs),
     /// Print the JSON Schema of the config, for editors.
     #[command(after_help = "Examples:
   renkei schema > renkei.schema.json
@@ -214,6 +216,60 @@ pub(crate) struct ImportDbArgs {
     /// Config files, or folders of them; this folder without any.
     #[arg(long, short, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub(crate) config: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) log: QuietLogArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    #[command(subcommand)]
+    pub(crate) command: StoreCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Look for damage: of the file, and of what must hold between its records. Reads everything.
+    #[command(after_help = "Exit code 1 says that there is damage.")]
+    Check(StoreOptions),
+    /// Write a copy of one moment into a new file.
+    #[command(after_help = "Examples:
+  renkei store backup renkei-2026-12-01.db
+  renkei store backup /backups/renkei.db --config examples/shop
+
+To restore it, stop the server, put the copy in the place of the store, and remove the files
+beside it that end in `-wal` and `-shm`.")]
+    Backup {
+        /// The new file; its folder must be there.
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        #[command(flatten)]
+        options: StoreOptions,
+    },
+    /// Give room that is not used any more back to the file system.
+    Compact(StoreOptions),
+    /// Bring the tables up to date, as `serve` does at its start.
+    Migrate(StoreOptions),
+}
+
+impl StoreCommand {
+    pub(crate) fn options(&self) -> &StoreOptions {
+        match self {
+            StoreCommand::Check(options)
+            | StoreCommand::Compact(options)
+            | StoreCommand::Migrate(options)
+            | StoreCommand::Backup { options, .. } => options,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoreOptions {
+    /// Config files, or folders of them; this folder without any.
+    #[arg(long, short, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(crate) config: Vec<PathBuf>,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) log: QuietLogArgs,
 }

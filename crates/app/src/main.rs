@@ -15,6 +15,7 @@ mod record;
 mod reload;
 mod schema;
 mod serve;
+mod store;
 mod telemetry;
 mod terminal;
 mod test;
@@ -48,6 +49,7 @@ async fn run(cli: cli::Cli) -> ExitCode {
         cli::Command::Test(args) => test::run(args).await,
         cli::Command::Call(args) => call::run(args).await,
         cli::Command::Import(cli::ImportArgs { from: cli::Import::Db(args) }) => import::run(args).await,
+        cli::Command::Store(args) => store::run(args).await,
         cli::Command::Schema(args) => schema::run(args),
         cli::Command::Demo(args) => demo::run(args).await,
         cli::Command::Completions { shell } => {

@@ -14,6 +14,7 @@ mod icon;
 mod limits;
 mod listener;
 mod server;
+mod store;
 mod telemetry;
 
 mod system;
@@ -43,6 +44,7 @@ pub use plan::{Kinds, Loaded, Options, Plan, Replaced, load, load_replaced, load
 pub use reference::reference;
 pub use report::{Report, Style};
 pub use schema::schema;
-pub use server::{HostName, OriginName, ServerConfig, StoreConfig};
+pub use server::{HostName, OriginName, ServerConfig};
+pub use store::{StoreConfig, StorePlace};
 pub use telemetry::{AuditConfig, AuditedArguments, MetricsConfig, OtlpConfig, TelemetryConfig};
 pub use test::{Change, Edited, Recorded, write as write_recorded};

@@ -1,10 +1,10 @@
 //! `server:` – how this process is reached, by whom, and what it gives at most.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::net::SocketAddr;
 
 use renkei_core::{
     Definitions, Diagnostic, Diagnostics, FromNode, Node, NodeKind, Schema, Secret, Value,
-    read::{Spanned, wrong},
+    read::Spanned,
 };
 use renkei_derive::FromNode;
 use url::Url;
@@ -14,6 +14,7 @@ use crate::{
     icon::IconConfig,
     limits::LimitsConfig,
     listener::{Network, TlsConfig},
+    store::StoreConfig,
     telemetry::{AuditConfig, MetricsConfig, TelemetryConfig},
 };
 
@@ -55,8 +56,8 @@ pub struct ServerConfig {
     #[config(default)]
     pub trusted_proxies: Vec<Network>,
 
-    /// Where durable data is kept: `sqlite:PATH` (relative to the config's folder) or `postgres://…`. This
-    /// version checks it and keeps nothing yet.
+    /// Where durable data is kept: `sqlite:PATH` (relative to the config's folder) or `postgres://…`; or a mapping with the
+    /// same as `url`, and a key that encrypts. It is opened, and a file is made, only where something in the config needs it.
     #[config(default = "sqlite:renkei.db")]
     pub store: StoreConfig,
 
@@ -109,15 +110,6 @@ pub struct ServerConfig {
 
 /// A shorter key could be guessed.
 const MIN_KEY: usize = 16;
-
-/// Where durable data is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoreConfig {
-    /// A database file of this machine.
-    Sqlite(PathBuf),
-    /// The URL of a PostgreSQL database; it may hold a password.
-    Postgres(Secret),
-}
 
 /// A host, with a port or any: `shop.example.com`, `[::1]:8383`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,47 +196,6 @@ fn check_server(server: &ServerConfig, node: &Node, d: &mut Diagnostics) {
                     "add `auth:` with `api_keys` or `jwt`; `auth: { anonymous: true }` says that it is meant",
                 ),
         );
-    }
-}
-
-impl Default for StoreConfig {
-    fn default() -> Self {
-        StoreConfig::Sqlite("renkei.db".into())
-    }
-}
-
-impl FromNode for StoreConfig {
-    fn from_node(node: &Node, d: &mut Diagnostics) -> Option<Self> {
-        let text = match &node.kind {
-            NodeKind::Unknown => return Some(StoreConfig::default()),
-            NodeKind::String(text) => &text.value,
-            _ => return wrong(node, "a store such as `sqlite:renkei.db` or `postgres://…`", d),
-        };
-        if let Some(path) = text.strip_prefix("sqlite:")
-            && !path.trim_start_matches('/').is_empty()
-        {
-            return Some(StoreConfig::Sqlite(path.into()));
-        }
-        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return match Url::parse(text) {
-                Ok(url) if url.host_str().is_some() => Some(StoreConfig::Postgres(Secret::new(text.clone()))),
-                _ => {
-                    d.push(
-                        Diagnostic::error(node.span, "this is not the URL of a PostgreSQL database")
-                            .hint("write `postgres://user:password@host:5432/database`"),
-                    );
-                    None
-                }
-            };
-        }
-        d.push(Diagnostic::error(node.span, "this is not a store").hint(
-            "write `sqlite:PATH`, such as `sqlite:renkei.db`, or `postgres://user:password@host/database`",
-        ));
-        None
-    }
-
-    fn schema(_: &mut Definitions) -> Schema {
-        Value::from([("type", "string"), ("pattern", "^(sqlite:.+|postgres(ql)?://.+)$")])
     }
 }
 
