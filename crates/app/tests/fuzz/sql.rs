@@ -2,8 +2,8 @@
 //! are bound.
 
 use renkei_connectors::sql::{
-    Dialect, Parameters, Rendered, Slots, Statement,
-    dialect::{MYSQL, MYSQL_RENDERED, POSTGRES, SQLITE},
+    Dialect, Rendered, Slots, Statement,
+    dialect::{MYSQL, MYSQL_RENDERED, POSTGRES, Parameters, SQLITE},
     lex::{Token, Unit, What, lex, units},
 };
 use renkei_core::{Diagnostics, Scope, Value, template::Names};

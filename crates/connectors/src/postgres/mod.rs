@@ -109,7 +109,7 @@ impl System for Database {
     }
 
     fn secrets(&self) -> Vec<Secret> {
-        self.config.target().map(|target| target.secrets).unwrap_or_default()
+        self.config.target().map(|target| target.secrets()).unwrap_or_default()
     }
 
     async fn connect(&self, cx: &ConnectContext) -> Result<Connection> {

@@ -324,7 +324,7 @@ async fn long_values_come_back() {
 async fn a_connection_that_is_somebody_elses_is_not_ended() {
     let server = MariaDb::start();
     let mut d = Diagnostics::default();
-    let node = super::node(&super::config(&server.url(), ""));
+    let node = crate::fixture::node(&super::config(&server.url(), ""));
     let config = Arc::new(Config::from_node(&node, &mut d).unwrap());
     let target = Arc::new(config.target().unwrap_or_else(|_| panic!("the URL is good")));
     let place = Place::new(&"shop".into(), &config, &target, &ConnectContext::new("/")).await.unwrap();

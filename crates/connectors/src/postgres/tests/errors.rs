@@ -7,7 +7,8 @@ use renkei_core::{
 };
 use renkei_testkit::postgres::Server;
 
-use super::{PRODUCTS, Shop, context, json, op, read_system};
+use super::{PRODUCTS, Shop, context, json, read_system};
+use crate::fixture::op;
 
 #[tokio::test]
 async fn constraints_are_named_without_values() {
