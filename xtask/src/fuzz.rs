@@ -11,13 +11,12 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
 
-use crate::{cache, command, install, report::Tally, workspace};
+use crate::{cache, command, install, report::Tally, service, workspace};
 
 const TARGETS: &[&str] = &["config", "templates", "sql", "http", "mcp"];
 /// Of each target, where nobody says otherwise.
@@ -146,7 +145,7 @@ impl Running {
                 self.child.wait()?;
                 bail!("it did not end; its log is {}", self.log.display());
             }
-            thread::sleep(Duration::from_millis(100));
+            service::pause();
         };
         let log = fs::read(&self.log)?;
         let log = String::from_utf8_lossy(&log);

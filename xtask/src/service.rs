@@ -130,7 +130,7 @@ pub(crate) fn free_port() -> Result<u16> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a thread of a command-line tool, with nothing else to do")]
-fn pause() {
+pub(crate) fn pause() {
     thread::sleep(LOOK_AGAIN);
 }
 
