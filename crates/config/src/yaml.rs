@@ -214,6 +214,7 @@ impl<'t> Builder<'t, '_> {
                 return Some(Some(value.as_ref().into()));
             }
             Event::Scalar(..) => {
+                let span = self.colon_after(span);
                 Diagnostic::error(span, "a key is missing before this `:`").hint("write `key: value`")
             }
             Event::MappingStart(..) => {
@@ -281,6 +282,18 @@ impl<'t> Builder<'t, '_> {
         let message = format!("this is nested more than {MAX_DEPTH} levels deep");
         self.d.push(Diagnostic::error(span, message).hint("make it flatter"));
         None
+    }
+
+    /// The colon of an empty key; its own place otherwise.
+    fn colon_after(&self, span: Span) -> Span {
+        let after = self.text.get(span.end as usize..).unwrap_or_default();
+        match after.trim_start().strip_prefix(':') {
+            Some(rest) => {
+                let end = (self.text.len() - rest.len()) as u32;
+                Span { start: end - 1, end, ..span }
+            }
+            None => span,
+        }
     }
 
     /// The dash of an empty item; its own place otherwise.

@@ -95,9 +95,7 @@ pub struct RunContext {
 }
 
 pub(crate) struct Run {
-    /// When it began, and of that its name and what `$now` is: made when somebody asks.
-    began: jiff::Timestamp,
-    start: OnceLock<RunStart>,
+    name: Arc<Name>,
     systems: Arc<dyn Systems>,
     /// The parts under way; see [`MAX_PARTS`].
     parts: AtomicUsize,
@@ -108,6 +106,19 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    fn id(&self) -> &Arc<str> {
+        self.name.id()
+    }
+}
+
+/// What a run is called, and when it began. Apart from the run, so that a scope that somebody keeps holds no systems.
+pub(crate) struct Name {
+    began: jiff::Timestamp,
+    /// Made when somebody asks.
+    start: OnceLock<RunStart>,
+}
+
+impl Name {
     fn start(&self) -> &RunStart {
         self.start.get_or_init(|| RunStart::at(self.began))
     }
@@ -116,6 +127,7 @@ impl Run {
         &self.start().id
     }
 
+    /// What `$now` is.
     fn now(&self) -> &Arc<str> {
         &self.start().now
     }
@@ -145,8 +157,7 @@ impl RunContext {
         let start = call.start.clone().map_or_else(OnceLock::new, OnceLock::from);
         let pauses = matches!(call.asking, Asking::Live { .. }).then(Pauses::default);
         let run = Run {
-            began: jiff::Timestamp::now(),
-            start,
+            name: Arc::new(Name { began: jiff::Timestamp::now(), start }),
             systems,
             parts: AtomicUsize::new(0),
             changed: AtomicBool::new(false),
@@ -382,7 +393,7 @@ impl RunContext {
     /// What the templates of the step `name` see: the input as `.`, what is bound around it, and the
     /// reserved names.
     pub fn scope(&self, name: &'static str, input: Value) -> Scope {
-        let given = Given::new(self.call.principal.clone(), self.run.clone(), self.path.clone(), name);
+        let given = Given::new(self.call.principal.clone(), self.run.name.clone(), self.path.clone(), name);
         Scope { input, vars: self.vars.clone(), given: Some(Arc::new(given)), until: Some(self.deadline()) }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::{
     fs::File,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Seek as _, Write as _},
     net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -53,6 +53,7 @@ impl MariaDb {
              grant all on {DATABASE}.* to '{USER}'@'%';\n"
         );
         std::fs::write(folder.path().join("setup.sql"), setup).expect("the folder is writable");
+        std::fs::create_dir(folder.path().join("tmp")).expect("the folder is writable");
         let options = options.iter().map(|option| (*option).to_owned()).collect();
         let mut server = MariaDb { folder, port: 0, options, child: None };
         let setup = format!("--init-file={}", server.path("setup.sql").display());
@@ -78,6 +79,9 @@ impl MariaDb {
     /// Runs SQL as the administrator, past whatever is under test. Gives the rows, columns separated by tabs.
     pub fn admin(&self, sql: &str) -> String {
         let socket = format!("--socket={}", self.path("socket").display());
+        // As its input: an argument must be short.
+        let mut input = tempfile::tempfile().expect("the folder for temporary files can be written");
+        input.write_all(sql.as_bytes()).and_then(|()| input.rewind()).expect("a file of ours is writable");
         let output = Command::new(program("mariadb"))
             .args([
                 "--no-defaults",
@@ -86,7 +90,8 @@ impl MariaDb {
                 "--skip-column-names",
                 "--default-character-set=utf8mb4",
             ])
-            .args([&socket, "--execute", sql, DATABASE])
+            .args([&socket, DATABASE])
+            .stdin(input)
             .output()
             .expect("the client of MariaDB is installed with the server");
         let errors = String::from_utf8_lossy(&output.stderr);
@@ -139,6 +144,9 @@ impl MariaDb {
         server.arg(format!("--socket={}", self.path("socket").display()));
         server.arg(format!("--pid-file={}", self.path("pid").display()));
         server.arg(format!("--port={}", self.port));
+        // A server that starts removes the temporary tables in its folder for them: in one that is shared, those that
+        // another server is about to use, which ends that one.
+        server.arg(format!("--tmpdir={}", self.path("tmp").display()));
         // Small, and without what protects from a failure of the machine.
         server.args([
             "--performance-schema=off",

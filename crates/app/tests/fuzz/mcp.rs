@@ -1,12 +1,12 @@
 //! Whatever a client sends is answered as the protocol has it, and the short way of plain requests gives what the
 //! long way gives.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::poll_fn, pin::Pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use axum::{
     Router,
-    body::{Body, to_bytes},
+    body::{Body, HttpBody as _, to_bytes},
     http::{HeaderValue, Request, StatusCode, header},
 };
 use renkei_core::{
@@ -26,6 +26,9 @@ const PLAIN: &str = "application/json, text/event-stream";
 const WEIGHED: &str = "application/json;q=1, text/event-stream;q=1";
 /// The clock stands still while anything can go on, so that this passes only when nothing does.
 const NEVER: Duration = Duration::from_secs(3600);
+/// The same for a stream that stays open, and before it is kept alive: that goes by the clock of the machine, which this
+/// one is ahead of by then, so there would be no end of it.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// The first byte chooses between a modern body, a legacy body, and lines; the rest is what the client sends.
 pub(crate) fn check(data: &[u8]) {
@@ -96,13 +99,27 @@ async fn post(
     let status = response.status();
     assert!(status.as_u16() < 500, "{status} for what a client sent");
     let stream = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");
-    let text = match tokio::time::timeout(NEVER, to_bytes(response.into_body(), usize::MAX)).await {
-        Ok(text) => text.expect("a body is not broken off"),
-        // A stream may stay open; a plain answer ends.
-        Err(_) if stream => return (status, Vec::new()),
-        Err(_) => panic!("an answer without its end"),
+    let body = response.into_body();
+    let text = match stream {
+        true => until_quiet(body).await,
+        false => {
+            let text = tokio::time::timeout(NEVER, to_bytes(body, usize::MAX)).await;
+            text.expect("a plain answer ends").expect("a body is not broken off").to_vec()
+        }
     };
     (status, if stream { events(&text) } else { plain(status, &text) })
+}
+
+/// What is sent on a stream until it ends, or nothing more comes.
+async fn until_quiet(mut body: Body) -> Vec<u8> {
+    let mut text = Vec::new();
+    let mut next = async || poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
+    while let Ok(Some(frame)) = tokio::time::timeout(QUIET, next()).await {
+        if let Ok(data) = frame.expect("a body is not broken off").into_data() {
+            text.extend_from_slice(&data);
+        }
+    }
+    text
 }
 
 /// A plain answer is a message, several of a batch, or a sentence for people beside a status that refuses.

@@ -4,13 +4,13 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::{Run, key};
+use super::{Name, key};
 use crate::{Principal, Value};
 
 /// The names, for one step of one action.
 pub(crate) struct Given {
     principal: Arc<Principal>,
-    run: Arc<Run>,
+    run: Arc<Name>,
     path: Arc<[Arc<str>]>,
     step: &'static str,
     caller: OnceLock<Value>,
@@ -22,7 +22,7 @@ pub(crate) struct Given {
 impl Given {
     pub(super) fn new(
         principal: Arc<Principal>,
-        run: Arc<Run>,
+        run: Arc<Name>,
         path: Arc<[Arc<str>]>,
         step: &'static str,
     ) -> Self {

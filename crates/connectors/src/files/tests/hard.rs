@@ -306,10 +306,19 @@ async fn a_failed_write_leaves_no_unfinished_file() {
 async fn more_calls_than_may_wait_are_told_so() {
     let docs = Docs::new(r#""parallel": 1, "queue": 2"#).await;
     docs.put("a", "1");
-    let calls = (0..50).map(|_| docs.run("read a", "{}"));
-    let done = futures_util::future::join_all(calls).await;
-    let refused: Vec<_> = done.iter().filter_map(|done| done.as_ref().err()).collect();
-    assert!(!refused.is_empty() && refused.len() < 50);
+    let (cx, call, request) = (context(), docs.call(), docs.request("read a", "{}"));
+    // A thread may be faster than whoever calls it, so it is tried until they come too fast.
+    let mut refused = Vec::new();
+    for _ in 0..1000 {
+        let done = futures_util::future::join_all((0..50).map(|_| call.call(&cx, &request))).await;
+        refused = done.into_iter().filter_map(Result::err).collect();
+        // What may wait is never refused.
+        assert!(refused.len() <= 48);
+        if !refused.is_empty() {
+            break;
+        }
+    }
+    assert!(!refused.is_empty());
     for error in refused {
         assert_eq!((error.kind(), error.was_applied()), (Kind::RateLimited, Applied::No));
         assert!(error.public().contains("(`queue`)"), "{error}");

@@ -235,7 +235,7 @@ async fn failures_are_told_apart() {
         let error = docs.fails(op, "{}").await;
         assert_eq!((error.kind(), error.was_applied()), (kind, applied), "{answer:?}: {error} {error:?}");
         assert!(!format!("{error:?}").contains("sesame"), "{error:?}");
-        assert!(error.public().contains("`docs`") && !error.public().contains("S3Error"), "{error}");
+        assert!(error.public().contains("`shop`") && !error.public().contains("S3Error"), "{error}");
     }
 }
 
