@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use std::{
-    path::Path,
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpListener,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
@@ -192,10 +195,14 @@ impl House {
     }
 
     fn record(&self, words: &[&str]) -> Output {
+        self.record_from(&self.crm.url(), words)
+    }
+
+    fn record_from(&self, crm: &str, words: &[&str]) -> Output {
         renkei(self.folder.path())
             .arg("--record")
             .args(words)
-            .env("CRM_URL", self.crm.url())
+            .env("CRM_URL", crm)
             .env("CRM_TOKEN", TOKEN)
             .env("CRM_PIN", PIN)
             .env("LEDGER_URL", self.ledger.url(&self.database))
@@ -204,8 +211,12 @@ impl House {
             .unwrap()
     }
 
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("shop.test.yaml")
+    }
+
     fn file(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("shop.test.yaml")).unwrap()
+        std::fs::read_to_string(self.path()).unwrap()
     }
 }
 
@@ -242,8 +253,11 @@ async fn what_live_systems_answer_plays_offline() {
     assert_eq!(house.legacy.admin("select count(*) from customers").trim(), "2");
     assert!(!house.folder.path().join("docs/b.md").exists());
 
+    std::fs::set_permissions(house.path(), PermissionsExt::from_mode(0o640)).unwrap();
     let (code, text) = said(&house.record(&["--allow-writes"]));
     assert_eq!(code, Some(0), "{text}");
+    // Who may read the file stays.
+    assert_eq!(std::fs::metadata(house.path()).unwrap().permissions().mode() & 0o777, 0o640);
     assert!(text.contains("a secret of the config is shown as `***` in the mocks of `docs`"), "{text}");
     assert!(text.contains("17 recorded, 0 refused, 0 left as they are"), "{text}");
     let file = house.file();
@@ -340,4 +354,28 @@ async fn what_cannot_be_recorded_is_said() {
         said(&renkei(house.folder.path()).args(["--filter", "not recorded"]).output().unwrap());
     assert_eq!(code, Some(3), "{text}");
     assert!(text.contains("does not say what it expects") && text.contains("renkei test --record"), "{text}");
+}
+
+/// Somebody saves the file while its tests run.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_changed_meanwhile_is_not_written_over() {
+    let house =
+        House::new("tests:\n  reads a customer:\n    tool: get_customer\n    arguments: { id: 7 }\n").await;
+    let changed = "tests: {}\n";
+    let crm = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (url, path) = (format!("http://{}", crm.local_addr().unwrap()), house.path());
+    let answering = std::thread::spawn(move || {
+        let (mut stream, _) = crm.accept().unwrap();
+        let mut lines = BufReader::new(&stream).lines();
+        while !lines.next().unwrap().unwrap().is_empty() {}
+        std::fs::write(path, changed).unwrap();
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15";
+        stream.write_all(format!("{head}\r\n\r\n{{\"name\": \"Ada\"}}").as_bytes()).unwrap();
+    });
+    let (code, text) = said(&house.record_from(&url, &[]));
+    answering.join().unwrap();
+    assert_eq!(code, Some(4), "{text}");
+    assert!(text.contains("it was changed while its tests were recorded; record again"), "{text}");
+    assert_eq!(house.file(), changed);
+    assert_eq!(std::fs::read_dir(house.folder.path()).unwrap().count(), 4);
 }

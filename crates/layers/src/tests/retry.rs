@@ -124,6 +124,24 @@ fn the_backoff_doubles_up_to_its_maximum() {
     assert_eq!(backoff(&plan, 1, 0.0), Duration::ZERO);
 }
 
+/// Who failed together does not come back together.
+#[tokio::test(start_paused = true)]
+async fn waits_are_spread_over_the_whole_time() {
+    let retry = config::Retry { budget: None, ..config::Retry::default() };
+    let settings = Settings { retry, breaker: BreakerChoice(None), ..Settings::default() };
+    let script = Script::new(vec![Try::fails(Retry::Safe); 64]);
+    let call = script::around(&settings, script.clone());
+    let start = Instant::now();
+    let (cx, request) = (context(LONG), request(Effect::Read, None));
+    futures_util::future::join_all((0..64).map(|_| call.call(&cx, &request))).await;
+    let longest = backoff(&settings.retry.plan, 1, 1.0);
+    let seen = script.seen.lock().unwrap();
+    let waits = seen[64..].iter().map(|seen| seen.began - start - Try::well().takes);
+    let (early, late): (Vec<_>, Vec<_>) = waits.partition(|wait| *wait < longest / 2);
+    // That all of them fall on one side happens once in 2^63 runs.
+    assert!(!early.is_empty() && !late.is_empty(), "{early:?} {late:?}");
+}
+
 fn any_try() -> impl Strategy<Value = Try> {
     let retry = prop_oneof![
         Just(Retry::Never),
