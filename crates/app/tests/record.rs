@@ -119,6 +119,9 @@ tests:
   reads bytes:
     tool: read_note
     arguments: { name: a.png }
+  reads secret bytes:
+    tool: read_note
+    arguments: { name: secret.png }
   reads no note:
     tool: read_note
     arguments: { name: none.md }
@@ -184,6 +187,7 @@ impl House {
         for (name, bytes) in [
             ("a.md", &b"# Notes\n\none: two\n"[..]),
             ("a.png", b"\x89PNG\r\n\x1a\n"),
+            ("secret.png", &[b"\x89PNG\r\n\x1a\n", TOKEN.as_bytes()].concat()),
             ("keys.txt", format!("key {KEY}, pin {PIN}, {PIN}c").as_bytes()),
             ("secret.txt", format!("the token is {TOKEN}, keep it").as_bytes()),
         ] {
@@ -247,7 +251,7 @@ async fn what_live_systems_answer_plays_offline() {
     // Nothing is written to look at it, and no request goes out that changes something.
     let (code, text) = said(&house.record(&["--dry-run"]));
     assert_eq!((code, house.file().as_str()), (Some(1), TESTS), "{text}");
-    assert!(text.contains("13 recorded, 4 refused, 0 left as they are; nothing was written"), "{text}");
+    assert!(text.contains("14 recorded, 4 refused, 0 left as they are; nothing was written"), "{text}");
     assert!(text.contains("`insert into entries") && text.contains("`--allow-writes`"), "{text}");
     assert!(house.crm.received().iter().all(|request| request.method == "GET"));
     assert_eq!(house.legacy.admin("select count(*) from customers").trim(), "2");
@@ -259,7 +263,7 @@ async fn what_live_systems_answer_plays_offline() {
     // Who may read the file stays.
     assert_eq!(std::fs::metadata(house.path()).unwrap().permissions().mode() & 0o777, 0o640);
     assert!(text.contains("a secret of the config is shown as `***` in the mocks of `docs`"), "{text}");
-    assert!(text.contains("17 recorded, 0 refused, 0 left as they are"), "{text}");
+    assert!(text.contains("18 recorded, 0 refused, 0 left as they are"), "{text}");
     let file = house.file();
     assert!(!file.contains(TOKEN) && !text.contains(TOKEN) && !file.contains("127.0.0.1"), "{file}");
     // In each system's own words; comments and order stay.
@@ -274,6 +278,8 @@ async fn what_live_systems_answer_plays_offline() {
         "      docs: # recorded; a secret is shown as ***\n        - request: read secret.txt\n          text: the token is ***, keep it\n",
         "        - request: read keys.txt\n          text: key ***, pin ***, 47abc\n",
         "          base64: iVBORw0KGgo=\n",
+        // A secret is not hidden by base64.
+        "          base64: iVBORw0KGgoqKioqKioqKioqKioqKio=\n",
         "        - request: read none.md\n          missing: true\n",
         "      crm: [{ body: { name: Bob, sku: a } }]\n      catalogue: # recorded\n",
         "        - request: { post: /orders, body: { sku: a, key: test/call } }\n          status: 201\n          body: { id: o-1 }\n",
@@ -287,21 +293,21 @@ async fn what_live_systems_answer_plays_offline() {
     let (code, text) = said(&house.record(&[]));
     assert_eq!(
         (code, text.trim()),
-        (Some(0), "0 recorded, 0 refused, 17 left as they are; nothing has changed")
+        (Some(0), "0 recorded, 0 refused, 18 left as they are; nothing has changed")
     );
     std::fs::remove_file(house.folder.path().join("docs/b.md")).unwrap();
     house.ledger.run(&house.database, "delete from entries where id = 3");
     house.legacy.admin("delete from customers where id = 3");
     let (code, text) = said(&house.record(&["--again", "--filter", "reads"]));
     assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("13 recorded, 0 refused, 0 left as they are; nothing has changed"), "{text}");
+    assert!(text.contains("14 recorded, 0 refused, 0 left as they are; nothing has changed"), "{text}");
     assert_eq!(house.file(), file);
 
     // Offline, without the environment.
     let folder = house.folder.path().to_owned();
     let (code, text) = said(&renkei(&folder).output().unwrap());
     assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("17 passed, 0 failed"), "{text}");
+    assert!(text.contains("18 passed, 0 failed"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

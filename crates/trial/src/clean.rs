@@ -7,6 +7,9 @@ use renkei_core::{Error, Map, Reply, Secret, Value, secret};
 
 use crate::live::Taken;
 
+/// Under which bytes stand: in mocks, and in the parts of a result.
+const BASE64: [&str; 3] = ["base64", "data", "blob"];
+
 /// What came, without secrets, and with the run of tests in the place of the live one.
 pub(crate) struct Clean<'a> {
     /// What `$run` was live, and what it is in the test.
@@ -41,10 +44,9 @@ impl Clean<'_> {
             Value::Array(items) => items.iter().map(|item| self.renamed(item)).collect::<Vec<_>>().into(),
             Value::Object(map) => {
                 let member = |(key, value): (&Arc<str>, &Value)| {
-                    let value = match (&**key, value.as_str()) {
-                        ("base64", Some(text)) => self.bytes(text),
-                        _ => self.renamed(value),
-                    };
+                    let bytes = value.as_str().filter(|_| BASE64.contains(&&**key));
+                    let masked = bytes.and_then(|text| self.bytes(text));
+                    let value = masked.unwrap_or_else(|| self.renamed(value));
                     (Arc::from(key.replace(self.run, self.to)), value)
                 };
                 map.iter().map(member).collect::<Map>().into()
@@ -53,15 +55,15 @@ impl Clean<'_> {
         }
     }
 
-    /// A secret is not hidden by base64.
-    fn bytes(&self, text: &str) -> Value {
+    /// A secret is not hidden by base64. Nothing where there is none in it.
+    fn bytes(&self, text: &str) -> Option<Value> {
         let coder = &base64::engine::general_purpose::STANDARD;
         match coder.decode(text) {
             Ok(mut bytes) if self.secrets.iter().any(|secret| secret.is_in_bytes(&bytes)) => {
                 self.secrets.iter().for_each(|secret| secret.mask_bytes(&mut bytes));
-                coder.encode(bytes).into()
+                Some(coder.encode(bytes).into())
             }
-            _ => text.into(),
+            _ => None,
         }
     }
 
