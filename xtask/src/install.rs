@@ -79,6 +79,12 @@ fn node_packages(name: &str, folder: &str) -> Result<PathBuf> {
     })
 }
 
+/// Node with the packages of `tests/peers/package.json`, peers of the bench.
+pub(crate) fn node_peers() -> Result<Node> {
+    need_npm()?;
+    Ok(Node { program: node_program()?, folder: node_packages("node-peers", "tests/peers")? })
+}
+
 /// MCP Toolbox, a peer of the bench: the program that its package for this machine carries.
 pub(crate) fn toolbox() -> Result<PathBuf> {
     need_npm()?;
@@ -137,6 +143,11 @@ pub(crate) fn python() -> Result<PathBuf> {
 /// The same with what makes a Python server as quick as it can be, for the peers of the bench.
 pub(crate) fn python_peers() -> Result<PathBuf> {
     python_with("python-peers", &["tests/clients/requirements.txt", "tests/peers/requirements.txt"])
+}
+
+/// The Python of an environment with procrastinate, a peer of the bench.
+pub(crate) fn python_queue() -> Result<PathBuf> {
+    python_with("python-queue", &["tests/peers/queue_requirements.txt"])
 }
 
 fn python_with(name: &str, requirements: &[&str]) -> Result<PathBuf> {

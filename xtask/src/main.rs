@@ -37,6 +37,7 @@ usage: cargo xtask COMMAND
   bench [--short] [--no-peers] [--only MEMBER]… [--binary PATH]
                          what Renkei costs beside bare drivers and servers, and beside its peers; prints Markdown
                          members: start rest sqlite postgres mariadb list layers aggregate stdio sessions
+                         queue
   fuzz [TARGET]… [--seconds N]
                          inputs that nobody thought of, for N seconds a target (60); what breaks is in fuzz/artifacts
                          targets: config templates sql http mcp

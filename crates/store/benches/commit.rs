@@ -1,7 +1,7 @@
 //! How many messages a second go through the store, durable at each step, beside one `fsync` a message.
 //!
-//! `cargo bench -p renkei-store`; each line takes some seconds. What is compared has the same durability and the same disk, and
-//! runs in the same minute. The medians of several turns are told.
+//! `cargo bench -p renkei-store`; each line takes some seconds, with `-- --short` less than one. What is compared has the same
+//! durability and the same disk, and runs in the same minute. The medians of several turns are told.
 
 #![expect(
     clippy::unwrap_used,
@@ -20,26 +20,37 @@ use std::{
 use renkei_core::store::{Batch, Claim, JobChange, JobId, NewJob, Record, Store};
 use renkei_store::sqlite::{Options, SqliteStore};
 
-const TURNS: usize = 5;
-const TURN: Duration = Duration::from_millis(1_000);
 const PAYLOAD: usize = 200;
-const WAITING: [u64; 2] = [1_000, 1_000_000];
 
-fn main() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(bench());
+/// How long to measure.
+#[derive(Clone, Copy)]
+struct Plan {
+    turns: usize,
+    turn: Duration,
+    /// So many messages wait when claims are measured.
+    waiting: [u64; 2],
 }
 
-async fn bench() {
+const FULL: Plan = Plan { turns: 5, turn: Duration::from_secs(1), waiting: [1_000, 1_000_000] };
+/// Enough to see that it works, and the order of magnitude.
+const SHORT: Plan = Plan { turns: 3, turn: Duration::from_millis(100), waiting: [1_000, 10_000] };
+
+fn main() {
+    let plan = if std::env::args().any(|word| word == "--short") { SHORT } else { FULL };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(bench(plan));
+}
+
+async fn bench(plan: Plan) {
     let folder = tempfile::TempDir::new_in(".").unwrap();
-    let alone = median((0..TURNS).map(|_| one_fsync_each(folder.path())));
+    let alone = median((0..plan.turns).map(|_| one_fsync_each(folder.path(), plan.turn)));
     println!("one fsync a message                     {alone:>9.0}/s      1.0");
     for producers in [1, 16, 64] {
         let mut rates = Vec::new();
         let mut waits = Vec::new();
-        for turn in 0..TURNS {
+        for turn in 0..plan.turns {
             let (rate, wait) =
-                enqueues(&folder.path().join(format!("e{producers}-{turn}.db")), producers).await;
+                enqueues(&folder.path().join(format!("e{producers}-{turn}.db")), producers, plan.turn).await;
             rates.push(rate);
             waits.extend(wait);
         }
@@ -47,12 +58,14 @@ async fn bench() {
     }
     for producers in [1, 16, 64] {
         let mut rates = Vec::new();
-        for turn in 0..TURNS {
-            rates.push(through(&folder.path().join(format!("t{producers}-{turn}.db")), producers).await);
+        for turn in 0..plan.turns {
+            rates.push(
+                through(&folder.path().join(format!("t{producers}-{turn}.db")), producers, plan.turn).await,
+            );
         }
         tell(&format!("enqueue to done, {producers} producers"), median(rates), alone, &mut Vec::new());
     }
-    for waiting in WAITING {
+    for waiting in plan.waiting {
         claims(&folder.path().join(format!("c{waiting}.db")), waiting).await;
     }
 }
@@ -71,10 +84,10 @@ fn median(rates: impl IntoIterator<Item = f64>) -> f64 {
     rates[rates.len() / 2]
 }
 
-fn one_fsync_each(folder: &Path) -> f64 {
+fn one_fsync_each(folder: &Path, turn: Duration) -> f64 {
     let mut file = File::create(folder.join("plain")).unwrap();
     let (start, mut count) = (Instant::now(), 0_u32);
-    while start.elapsed() < TURN {
+    while start.elapsed() < turn {
         file.write_all(&[b'x'; PAYLOAD]).unwrap();
         file.sync_data().unwrap();
         count += 1;
@@ -87,7 +100,7 @@ fn message() -> Batch {
 }
 
 /// Each producer waits for one acknowledgement before it sends the next message.
-async fn enqueues(path: &Path, producers: usize) -> (f64, Vec<Duration>) {
+async fn enqueues(path: &Path, producers: usize, turn: Duration) -> (f64, Vec<Duration>) {
     let store = Arc::new(SqliteStore::open(Options::new(path)).await.unwrap());
     let start = Instant::now();
     let tasks: Vec<_> = (0..producers)
@@ -95,7 +108,7 @@ async fn enqueues(path: &Path, producers: usize) -> (f64, Vec<Duration>) {
             let store = store.clone();
             tokio::spawn(async move {
                 let mut waits = Vec::new();
-                while start.elapsed() < TURN {
+                while start.elapsed() < turn {
                     let sent = Instant::now();
                     store.commit(message()).await.unwrap();
                     waits.push(sent.elapsed());
@@ -114,21 +127,21 @@ async fn enqueues(path: &Path, producers: usize) -> (f64, Vec<Duration>) {
 }
 
 /// As above, while a worker claims up to 100 at once and finishes them in one batch. What counts is what is finished.
-async fn through(path: &Path, producers: usize) -> f64 {
+async fn through(path: &Path, producers: usize, turn: Duration) -> f64 {
     let store = Arc::new(SqliteStore::open(Options::new(path)).await.unwrap());
     let start = Instant::now();
     let tasks: Vec<_> = (0..producers)
         .map(|_| {
             let store = store.clone();
             tokio::spawn(async move {
-                while start.elapsed() < TURN {
+                while start.elapsed() < turn {
                     store.commit(message()).await.unwrap();
                 }
             })
         })
         .collect();
     let mut done = 0;
-    while start.elapsed() < TURN {
+    while start.elapsed() < turn {
         done += work(&store, 100).await;
     }
     let rate = done as f64 / start.elapsed().as_secs_f64();

@@ -17,6 +17,12 @@ pub(crate) fn run(kind: &str, rest: &[&str]) -> Result<()> {
             server.run(&database, &script("double precision"));
             until_told(&server.url(&database))
         }
+        ("durable-postgres", []) => {
+            let server =
+                postgres::Server::private(&["fsync=on", "synchronous_commit=on", "full_page_writes=on"]);
+            let database = server.new_database();
+            until_told(&server.url(&database))
+        }
         ("mariadb", []) => {
             let server = MariaDb::start();
             server.admin(&script("double"));

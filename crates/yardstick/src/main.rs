@@ -29,6 +29,7 @@ usage: yardstick COMMAND
   mcp-stdio UPSTREAM DATABASE TOOLS the same on standard input and output
   database sqlite FILE              makes a file with the table `items`
   database postgres | mariadb       a private server with the table `items`; prints its URL
+  database durable-postgres         a private server that syncs, with an empty database; prints its URL
   drive sqlite | postgres | mariadb PLACE CONNECTIONS
                                     a driver's loop: reads `CLIENTS MILLISECONDS`, prints what it measured
 ";

@@ -16,7 +16,12 @@ struct Aim {
 impl Aims {
     /// A ratio of calls, for each number of clients: at least `least`.
     pub(super) fn ratio(&mut self, what: &str, least: f64, side: &str, beside: &[Beside]) {
-        let found: Vec<&Beside> = beside.iter().filter(|beside| beside.side == side).collect();
+        self.ratio_from(0, what, least, side, beside);
+    }
+
+    /// The same, only for so many clients or more.
+    pub(super) fn ratio_from(&mut self, from: usize, what: &str, least: f64, side: &str, beside: &[Beside]) {
+        let found = beside.iter().filter(|beside| beside.side == side && beside.clients >= from);
         for Beside { clients, ratio, .. } in found {
             let plural = if *clients == 1 { "client" } else { "clients" };
             self.0.push(Aim {

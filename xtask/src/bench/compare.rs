@@ -77,9 +77,8 @@ pub(super) fn compare(plan: &Plan, clients: &[usize], sides: &mut [Side<'_>]) ->
             let middle = Sample::median(theirs);
             ensure!(middle.per_second > 0.0, "{} answered nothing", side.name);
             let ratio = Ratio::of(&samples[0], theirs);
-            let calls: f64 = theirs.iter().map(|sample| sample.per_second * plan.round.as_secs_f64()).sum();
             let each = match side.process {
-                Some(_) => format!("{:.0} µs", used.as_secs_f64() * 1e6 / calls),
+                Some(_) => format!("{:.0} µs", used.as_secs_f64() * 1e6 / middle.calls as f64),
                 None => String::new(),
             };
             let shown = match std::ptr::eq(theirs, &samples[0]) {

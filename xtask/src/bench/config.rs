@@ -81,6 +81,17 @@ impl Config {
         self
     }
 
+    /// A server with a store, a tool that enqueues, one that counts, and a worker that does next to nothing.
+    pub(super) fn queue(store: &str) -> Config {
+        Config(format!(
+            "server: {{ name: bench, store: '{store}' }}\n\
+             tools:\n  hand_over:\n    description: Hands work over.\n    input: {{ id: integer }}\n    \
+             enqueue: {{ work: {{ id: '${{.id}}' }} }}\n  \
+             count:\n    description: How much is left.\n    queue_status: work\n\
+             queues:\n  work:\n    concurrency: 64\n    max_length: 1000000\n    worker: {{ transform: '${{.id}}' }}\n"
+        ))
+    }
+
     pub(super) fn text(&self) -> &str {
         &self.0
     }

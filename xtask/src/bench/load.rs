@@ -122,6 +122,11 @@ impl Connection {
 
 /// `clients` connections for `time`; a single wrong answer fails the round.
 pub(super) fn run(target: &Target, clients: usize, time: Duration) -> Result<Sample> {
+    Ok(Sample::of(latencies(target, clients, time)?, time))
+}
+
+/// The same, and how long each call took.
+pub(super) fn latencies(target: &Target, clients: usize, time: Duration) -> Result<Vec<Duration>> {
     let start = Barrier::new(clients);
     let rounds: Vec<Result<Vec<Duration>>> = thread::scope(|scope| {
         let client = |number: usize| {
@@ -144,7 +149,7 @@ pub(super) fn run(target: &Target, clients: usize, time: Duration) -> Result<Sam
     for round in rounds {
         latencies.extend(round?);
     }
-    Ok(Sample::of(latencies, time))
+    Ok(latencies)
 }
 
 fn repeat(

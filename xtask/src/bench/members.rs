@@ -8,7 +8,7 @@ use super::{
     Bench, CLIENTS,
     compare::{Side, compare},
     config::{CONNECTIONS, Config, SLOWEST_MS, many_tools},
-    mebibytes, milliseconds, peers, sessions, start,
+    mebibytes, milliseconds, peers, queue, sessions, start,
     stdio::Piped,
     target::Target,
 };
@@ -34,6 +34,7 @@ pub(super) const MEMBERS: &[(&str, &str, Member)] = &[
     ("aggregate", "An aggregate of eight", aggregate),
     ("stdio", "A REST tool call over stdio", stdio),
     ("sessions", "Memory of a session", session_memory),
+    ("queue", "Durable enqueue to done", queue::measure),
 ];
 
 fn start_up(bench: &mut Bench) -> Result<()> {

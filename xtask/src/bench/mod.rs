@@ -9,6 +9,7 @@ mod load;
 mod members;
 mod peers;
 mod processor;
+mod queue;
 mod sample;
 mod sessions;
 mod start;
@@ -75,11 +76,25 @@ struct Plan {
     rounds: usize,
     round: Duration,
     sessions: usize,
+    /// How long nothing happens where idleness is measured.
+    idle: Duration,
 }
 
-const FULL: Plan = Plan { starts: 15, rounds: 5, round: Duration::from_millis(1500), sessions: 500 };
+const FULL: Plan = Plan {
+    starts: 15,
+    rounds: 5,
+    round: Duration::from_millis(1500),
+    sessions: 500,
+    idle: Duration::from_secs(10),
+};
 /// Enough to see that it works, and the order of magnitude.
-const SHORT: Plan = Plan { starts: 3, rounds: 3, round: Duration::from_millis(300), sessions: 200 };
+const SHORT: Plan = Plan {
+    starts: 3,
+    rounds: 3,
+    round: Duration::from_millis(300),
+    sessions: 200,
+    idle: Duration::from_secs(2),
+};
 
 const CLIENTS: [usize; 3] = [1, 16, 64];
 

@@ -4,6 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use anyhow::Result;
 
+use super::yardstick::Driver;
 use crate::{
     install,
     service::{self, Service},
@@ -45,4 +46,22 @@ pub(super) fn fastmcp(upstream: &str) -> Result<Service> {
     command.args(["--workers", &workers.to_string(), "--app-dir"]);
     command.arg(workspace::root().join("tests/peers")).env("UPSTREAM", upstream);
     Service::silent(command, port, "/mcp")
+}
+
+/// A queue of npm on PostgreSQL, by its name, and its worker.
+pub(super) fn node_queue(name: &str, url: &str) -> Result<Driver> {
+    let node = install::node_peers()?;
+    // It must lie beside the packages to find them.
+    let script = node.folder.join("queue.mjs");
+    fs::write(&script, workspace::read("tests/peers/queue.mjs")?)?;
+    let mut command = Command::new(node.program);
+    command.arg(script).args([name, url]);
+    Driver::start(command)
+}
+
+/// procrastinate on PostgreSQL, and its worker.
+pub(super) fn procrastinate(url: &str) -> Result<Driver> {
+    let mut command = Command::new(install::python_queue()?);
+    command.arg(workspace::root().join("tests/peers/queue_procrastinate.py")).arg(url);
+    Driver::start(command)
 }

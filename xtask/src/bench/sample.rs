@@ -5,6 +5,8 @@ use std::time::Duration;
 /// One round of one side, or the median of several.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sample {
+    /// What was done in the round; of several rounds, in all.
+    pub(super) calls: usize,
     pub(super) per_second: f64,
     pub(super) median: Duration,
     pub(super) slowest_hundredth: Duration,
@@ -13,17 +15,19 @@ pub(super) struct Sample {
 impl Sample {
     /// Of all latencies of a round that took `time`.
     pub(super) fn of(mut latencies: Vec<Duration>, time: Duration) -> Sample {
-        let per_second = latencies.len() as f64 / time.as_secs_f64();
+        let calls = latencies.len();
+        let per_second = calls as f64 / time.as_secs_f64();
         let middle = median(&mut latencies);
         let slowest_hundredth = latencies.get(latencies.len() * 99 / 100).copied().unwrap_or_default();
-        Sample { per_second, median: middle, slowest_hundredth }
+        Sample { calls, per_second, median: middle, slowest_hundredth }
     }
 
-    /// Each figure's own median.
+    /// Each figure's own median, and all calls.
     pub(super) fn median(samples: &[Sample]) -> Sample {
         let durations =
             |pick: fn(&Sample) -> Duration| median(&mut samples.iter().map(pick).collect::<Vec<_>>());
         Sample {
+            calls: samples.iter().map(|sample| sample.calls).sum(),
             per_second: median(&mut samples.iter().map(|sample| sample.per_second).collect::<Vec<_>>()),
             median: durations(|sample| sample.median),
             slowest_hundredth: durations(|sample| sample.slowest_hundredth),
@@ -62,7 +66,7 @@ mod tests {
     use super::*;
 
     fn sample(per_second: f64) -> Sample {
-        Sample { per_second, median: Duration::ZERO, slowest_hundredth: Duration::ZERO }
+        Sample { calls: 0, per_second, median: Duration::ZERO, slowest_hundredth: Duration::ZERO }
     }
 
     #[test]
@@ -77,5 +81,6 @@ mod tests {
         let sample = Sample::of(latencies, Duration::from_secs(2));
         assert_eq!((sample.per_second, sample.median.as_millis()), (100.0, 101));
         assert_eq!(sample.slowest_hundredth.as_millis(), 199);
+        assert_eq!((sample.calls, Sample::median(&[sample, sample]).calls), (200, 400));
     }
 }

@@ -57,6 +57,15 @@ impl Target {
         Target::mcp(url, "tools/call", &header, calls)
     }
 
+    /// One call of a tool whose answers differ, but all hold this text.
+    pub(super) fn changing_tool(url: &str, name: &str, arguments: &str, contains: &str) -> Result<Target> {
+        let mut target = Target::tool(url, name, [(arguments.to_owned(), contains.to_owned())].into_iter())?;
+        for exchange in &mut target.exchanges {
+            exchange.answer = None;
+        }
+        Ok(target)
+    }
+
     /// `tools/list`, which names that many tools in one page.
     pub(super) fn list(url: &str, tools: usize) -> Result<Target> {
         let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{{}}}}}"#, meta());

@@ -46,7 +46,7 @@ impl Yardstick {
         command::run(&mut self.command(&["database", "sqlite", &file.to_string_lossy()]))
     }
 
-    /// A private server with the table `items`, and its URL. It ends with the helper.
+    /// A private server, and the URL of a database in it. It ends with the helper.
     pub(super) fn database(&self, kind: &str) -> Result<(Helper, String)> {
         let mut helper = Helper::start(self.command(&["database", kind]))?;
         let url = helper.line()?;
@@ -55,9 +55,7 @@ impl Yardstick {
 
     pub(super) fn driver(&self, kind: &str, place: &str, connections: usize) -> Result<Driver> {
         let words = ["drive", kind, place, &connections.to_string()];
-        let mut helper = Helper::start(self.command(&words))?;
-        ensure!(helper.line()? == "ready", "the driver did not start");
-        Ok(Driver(helper))
+        Driver::start(self.command(&words))
     }
 }
 
@@ -109,15 +107,26 @@ impl Drop for Helper {
 pub(super) struct Driver(Helper);
 
 impl Driver {
+    pub(super) fn start(command: Command) -> Result<Driver> {
+        let mut helper = Helper::start(command)?;
+        ensure!(helper.line()? == "ready", "the driver did not start");
+        Ok(Driver(helper))
+    }
+
+    /// Tells it `CLIENTS MILLISECONDS`. It answers `CALLS MEDIAN P99`, and `TIME` if what it measures goes on after the time it was
+    /// given; in nanoseconds.
     pub(super) fn run(&mut self, clients: usize, time: Duration) -> Result<Sample> {
         self.0.tell(&format!("{clients} {}", time.as_millis()))?;
         let line = self.0.line()?;
         let figures: Vec<u64> = line.split(' ').map(str::parse).collect::<Result<_, _>>()?;
-        let &[calls, median, slowest] = figures.as_slice() else {
-            anyhow::bail!("the driver said `{line}`");
+        let (calls, median, slowest, took) = match *figures.as_slice() {
+            [calls, median, slowest] => (calls, median, slowest, time),
+            [calls, median, slowest, took] => (calls, median, slowest, Duration::from_nanos(took)),
+            _ => anyhow::bail!("the driver said `{line}`"),
         };
         Ok(Sample {
-            per_second: calls as f64 / time.as_secs_f64(),
+            calls: usize::try_from(calls)?,
+            per_second: calls as f64 / took.as_secs_f64(),
             median: Duration::from_nanos(median),
             slowest_hundredth: Duration::from_nanos(slowest),
         })
