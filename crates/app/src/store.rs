@@ -2,6 +2,7 @@
 
 mod command;
 mod opened;
+pub(crate) mod size;
 
 use std::{process::ExitCode, sync::Arc};
 

@@ -139,6 +139,9 @@ impl Work {
             under_way.spawn(host.run(stop.clone()));
         }
         under_way.spawn(upkeep::run(store.clone(), limits.run_history, stop.clone()));
+        if store::size::is_measured(&compiled.server) {
+            under_way.spawn(store::size::watch(store.clone(), stop.clone()));
+        }
         Work { store, workers, under_way }
     }
 

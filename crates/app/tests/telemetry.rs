@@ -61,8 +61,12 @@ prompts:
 
 impl Server {
     fn start(upstream: &str, more: &str, words: &[&str]) -> Self {
+        Self::with(&config(upstream, more), words)
+    }
+
+    fn with(config: &str, words: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("renkei.yaml"), config(upstream, more)).unwrap();
+        std::fs::write(folder.path().join("renkei.yaml"), config).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_renkei"))
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(words)
@@ -503,6 +507,36 @@ async fn a_changed_system_shows_its_own_breaker() {
     }
 }
 
+/// A message goes through the store, and the page tells what that took.
+#[test]
+fn the_page_tells_of_the_store() {
+    let config = "tools: { order: { description: Orders., enqueue: { orders: { sku: lamp } } } }\n\
+         queues: { orders: { unique: { key: '${.sku}', on_taken: refuse } } }\nserver: { metrics: { listen: 127.0.0.1:0 } }";
+    let server = Server::with(config, &["--log", "error"]);
+    assert_eq!(server.call("order", json!({}))["result"]["isError"], false);
+    assert_eq!(server.call("order", json!({}))["result"]["isError"], true);
+    let mut page = server.scrape();
+    // It is measured beside the start.
+    while !page.contains_key(r#"renkei_store_records{part="cells"}"#) {
+        page = server.scrape();
+    }
+    let commits = |outcome: &str| {
+        page[&format!(r#"renkei_store_calls_total{{operation="commit",outcome="{outcome}"}}"#)]
+    };
+    assert_eq!((commits("ok"), commits("refused"), commits("unavailable")), (1.0, 1.0, 0.0));
+    assert_eq!(page[r#"renkei_store_call_duration_seconds_count{operation="commit"}"#], 2.0);
+    assert!(page[r#"renkei_store_call_duration_seconds_sum{operation="commit"}"#] > 0.0);
+    assert!(page[r#"renkei_store_calls_total{operation="read",outcome="ok"}"#] >= 1.0);
+    // What was refused wrote nothing, and needed no sync.
+    assert_eq!(page["renkei_store_sync_duration_seconds_count"], 1.0);
+    assert!(page["renkei_store_sync_duration_seconds_sum"] > 0.0);
+    assert_eq!(page["renkei_store_group_batches_sum"], 1.0);
+    assert_eq!(page["renkei_store_group_items_sum"], 1.0);
+    assert_eq!(page[r#"renkei_store_group_batches_bucket{le="512"}"#], 1.0);
+    assert!(page["renkei_store_bytes"] >= 4096.0);
+    assert!(page.contains_key(r#"renkei_store_records{part="jobs"}"#));
+}
+
 /// What a dashboard shows must exist: the reference has all names, and is made from where they are defined.
 #[test]
 fn every_metric_of_the_dashboard_exists() {
@@ -510,15 +544,15 @@ fn every_metric_of_the_dashboard_exists() {
     let read = |path: &str| std::fs::read_to_string(docs.join(path)).unwrap();
     let reference = read("reference/metrics.md");
     let dashboard: Value = serde_json::from_str(&read("grafana/renkei.json")).unwrap();
-    let guide = read("guide/telemetry.md");
+    let guides = ["guide/telemetry.md", "guide/store.md"].map(read);
     let panels = dashboard["panels"].as_array().unwrap().iter();
     let targets = panels.filter_map(|panel| panel["targets"].as_array()).flatten();
-    let queries = targets.map(|target| target["expr"].as_str().unwrap()).chain([&*guide]);
+    let queries =
+        targets.map(|target| target["expr"].as_str().unwrap()).chain(guides.iter().map(String::as_str));
     let mut checked = 0;
     for word in queries.flat_map(|query| query.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))) {
-        let Some(name) =
-            word.strip_suffix("_bucket").or(Some(word)).filter(|name| name.starts_with("renkei_"))
-        else {
+        let of_histogram = ["_bucket", "_sum", "_count"].iter().find_map(|part| word.strip_suffix(part));
+        let Some(name) = of_histogram.or(Some(word)).filter(|name| name.starts_with("renkei_")) else {
             continue;
         };
         if name != "renkei_mcp" {

@@ -4,7 +4,7 @@
 //! label takes its values from the config or from a fixed list: nothing that a client sends becomes a label.
 
 /// One thing that is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Metric {
     pub name: &'static str,
     pub kind: MetricKind,
@@ -13,13 +13,23 @@ pub struct Metric {
     pub help: &'static str,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+impl Metric {
+    /// The upper bounds of its buckets, if it is a histogram.
+    pub fn buckets(&self) -> &'static [f64] {
+        match self.kind {
+            MetricKind::Histogram(buckets) => buckets,
+            MetricKind::Counter | MetricKind::Gauge => &[],
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum MetricKind {
     /// Only grows; ends in `_total`.
     Counter,
     Gauge,
-    /// Sorted into [`BUCKETS`].
-    Histogram,
+    /// Sorted into buckets with these upper bounds: seconds where the name ends in `_duration_seconds`.
+    Histogram(&'static [f64]),
 }
 
 impl MetricKind {
@@ -28,14 +38,19 @@ impl MetricKind {
         match self {
             MetricKind::Counter => "counter",
             MetricKind::Gauge => "gauge",
-            MetricKind::Histogram => "histogram",
+            MetricKind::Histogram(_) => "histogram",
         }
     }
 }
 
-/// The upper bounds of all histograms, in seconds: from a lookup in memory to the longest call that one waits for.
+/// From a lookup in memory to the longest call that one waits for, in seconds.
 pub const BUCKETS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0];
+/// From a sync that a quick disk acknowledges to a failover, in seconds.
+const DURABLE: [f64; 14] =
+    [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0];
+/// How many, up to the largest group of a store with its items.
+const SIZES: [f64; 12] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_000.0, 10_000.0];
 
 const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
     Metric { name, kind: MetricKind::Counter, labels, help }
@@ -46,7 +61,15 @@ const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'stat
 }
 
 const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
-    Metric { name, kind: MetricKind::Histogram, labels, help }
+    Metric { name, kind: MetricKind::Histogram(&BUCKETS), labels, help }
+}
+
+const fn durable(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: MetricKind::Histogram(&DURABLE), labels, help }
+}
+
+const fn sizes(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: MetricKind::Histogram(&SIZES), labels, help }
 }
 
 pub const BUILD: Metric =
@@ -140,6 +163,43 @@ pub const QUEUE_EXPIRED: Metric = counter(
     &["queue"],
     "Messages that this process found dead because nobody began them within their `ttl`.",
 );
+pub const STORE_CALLS: Metric = counter(
+    "renkei_store_calls_total",
+    &["operation", "outcome"],
+    "What was asked of the store: `operation` is `commit`, `claim` or `read`; `outcome` is `ok`, `refused` (a precondition of a \
+     commit did not hold, which is a normal end of a race) or the kind of the error.",
+);
+pub const STORE_SECONDS: Metric = durable(
+    "renkei_store_call_duration_seconds",
+    &["operation"],
+    "How long it took; of a commit and a claim, from the ask until it was durable, with the wait for its group.",
+);
+pub const STORE_SYNC_SECONDS: Metric = durable(
+    "renkei_store_sync_duration_seconds",
+    &[],
+    "How long it took to make a group durable: with SQLite, the `COMMIT` with its `fsync`; with PostgreSQL, the one round trip that \
+     writes the group and commits it.",
+);
+pub const STORE_GROUP_BATCHES: Metric = sizes(
+    "renkei_store_group_batches",
+    &[],
+    "Commits and claims that one such group was made of: how many shared its sync.",
+);
+pub const STORE_GROUP_ITEMS: Metric = sizes(
+    "renkei_store_group_items",
+    &[],
+    "Single things in the commits of a group: events, messages, changes of messages, cells, preconditions.",
+);
+pub const STORE_BYTES: Metric = gauge(
+    "renkei_store_bytes",
+    &[],
+    "What the store takes on the disk, room that is free in it included. Looked at every few minutes.",
+);
+pub const STORE_RECORDS: Metric = gauge(
+    "renkei_store_records",
+    &["part"],
+    "What the store holds: `events` in `streams`, `jobs` and `cells`. Counted every few minutes.",
+);
 pub const SESSIONS: Metric =
     gauge("renkei_mcp_sessions", &[], "Sessions of clients that speak MCP before 2026-07-28.");
 pub const CONNECTIONS: Metric =
@@ -197,6 +257,13 @@ pub const ALL: &[Metric] = &[
     QUEUE_OLDEST,
     QUEUE_LEASES_ENDED,
     QUEUE_EXPIRED,
+    STORE_CALLS,
+    STORE_SECONDS,
+    STORE_SYNC_SECONDS,
+    STORE_GROUP_BATCHES,
+    STORE_GROUP_ITEMS,
+    STORE_BYTES,
+    STORE_RECORDS,
     SESSIONS,
     CONNECTIONS,
     CONNECTIONS_TOTAL,
@@ -226,7 +293,9 @@ mod tests {
                 "{name}"
             );
             assert_eq!(name.ends_with("_total"), *kind == MetricKind::Counter, "{name}");
-            assert_eq!(name.ends_with("_duration_seconds"), *kind == MetricKind::Histogram, "{name}");
+            let is_histogram = matches!(kind, MetricKind::Histogram(_));
+            let is_size = *kind == MetricKind::Histogram(&SIZES);
+            assert_eq!(name.ends_with("_duration_seconds"), is_histogram && !is_size, "{name}");
             assert!(metric.help.ends_with('.'), "{name}");
             assert_eq!(ALL.iter().filter(|other| other.name == *name).count(), 1, "{name}");
         }

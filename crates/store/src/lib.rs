@@ -7,3 +7,5 @@ pub mod postgres;
 pub mod sqlite;
 
 pub mod sealed;
+
+mod measure;

@@ -6,6 +6,8 @@
 //! for ten seconds, whatever became of the tests. Tests that stop a server, or set it up in another way, have a
 //! private one, which ends with them; the kernel ends it if the test is killed.
 
+mod relay;
+
 use std::{
     fs::{self, File},
     io::{BufRead, BufReader, Write as _},
@@ -14,6 +16,8 @@ use std::{
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicUsize, Ordering},
 };
+
+pub use relay::{Loss, Relay};
 
 /// Of the role `postgres`, for connections over the network. Those over the socket need none.
 pub const PASSWORD: &str = "open-sesame-4711";

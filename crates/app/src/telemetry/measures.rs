@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_util::layers::FanoutBuilder;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use renkei_core::metric::{self, MetricKind};
@@ -23,12 +23,11 @@ impl Measures {
     /// Once in a process. Without a page and a collector measuring costs nothing, and gives nothing.
     pub(super) fn install(wants_page: bool, collector: Option<&SdkMeterProvider>) -> Result<Self, String> {
         let recorder = match wants_page {
-            true => {
-                let builder = PrometheusBuilder::new().set_buckets(&metric::BUCKETS);
-                Some(
-                    builder.map_err(|error| format!("the metrics cannot be kept: {error}"))?.build_recorder(),
-                )
-            }
+            true => Some(
+                page_builder()
+                    .map_err(|error| format!("the metrics cannot be kept: {error}"))?
+                    .build_recorder(),
+            ),
             false => None,
         };
         let page = recorder.as_ref().map(|recorder| recorder.handle());
@@ -66,6 +65,15 @@ impl Measures {
     }
 }
 
+/// A page with the buckets that each histogram has in the catalogue.
+fn page_builder() -> Result<PrometheusBuilder, BuildError> {
+    let mut builder = PrometheusBuilder::new();
+    for metric in metric::ALL.iter().filter(|metric| !metric.buckets().is_empty()) {
+        builder = builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), metric.buckets())?;
+    }
+    Ok(builder)
+}
+
 /// Memory, time of processors, open files: under the names that all Prometheus clients use.
 pub(super) fn of_process() {
     metrics_process::Collector::default().collect();
@@ -76,7 +84,7 @@ fn describe() {
         match metric.kind {
             MetricKind::Counter => metrics::describe_counter!(metric.name, metric.help),
             MetricKind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
-            MetricKind::Histogram => metrics::describe_histogram!(metric.name, metric.help),
+            MetricKind::Histogram(_) => metrics::describe_histogram!(metric.name, metric.help),
         }
     }
     metrics_process::Collector::default().describe();

@@ -20,7 +20,7 @@ use opentelemetry_sdk::{
     metrics::{PeriodicReader, SdkMeterProvider},
 };
 use renkei_config::OtlpConfig;
-use renkei_core::metric;
+use renkei_core::metric::{self, Metric};
 
 use super::{endpoint, sender::Sender};
 
@@ -87,7 +87,9 @@ impl Storage<Key> for Instruments {
 
     fn histogram(&self, key: &Key) -> Arc<Spread> {
         let histogram = self.0.f64_histogram(key.name().to_owned()).with_description(help(key));
-        let instrument = histogram.with_unit("s").with_boundaries(metric::BUCKETS.to_vec()).build();
+        let histogram = if key.name().ends_with("_seconds") { histogram.with_unit("s") } else { histogram };
+        let buckets = metric::find(key.name()).map_or(&metric::BUCKETS[..], Metric::buckets);
+        let instrument = histogram.with_boundaries(buckets.to_vec()).build();
         Arc::new(Spread { instrument, labels: labels(key) })
     }
 }

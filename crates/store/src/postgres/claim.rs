@@ -11,7 +11,8 @@ use tokio_postgres::Row;
 use super::{
     decide::{Writes, note, waiting},
     error::Trouble,
-    load::{JOB_ROW, job_row},
+    front::NEWEST,
+    load::{JOB_ROW, Params, job_row},
     rows,
     session::Link,
     write::{ask, write},
@@ -65,19 +66,40 @@ impl Due {
     }
 }
 
-const CLAIM: &str = "with picked as (select j.id from jobs j where j.queue = $1 and j.state = 0 \
-         order by j.priority desc, j.place limit $2), \
-     moved as (update jobs j set state = 3, token = j.token + 1, attempts = j.attempts + 1, leased_until = $3, \
-         worker = $4, changed = $5 from picked p where j.id = p.id returning j.*), \
-     counted as (insert into counts (queue, number, ready, scheduled, held, leased, dead, done) \
-         select $1, nextval('counts_number'), l.ready - m.total, l.scheduled, l.held, l.leased + m.total, l.dead, l.done \
-         from (select count(*) total from moved) m join lateral \
-         (select * from counts c where c.queue = $1 order by c.number desc limit 1) l on true where m.total > 0) \
-     select ";
+/// `$6` is the moment up to which everything was looked after in this transaction, if it was.
+fn claim_text() -> String {
+    let ready = |clause: &str, order: &str| {
+        format!(
+            "(select j.id from jobs j where {clause} and j.queue = $1 and j.state = 0 and j.place >= f.low \
+             order by {order} limit $2)"
+        )
+    };
+    // With one priority the look begins at the place itself.
+    let one = ready("f.top = f.bottom and j.priority = f.top", "j.place");
+    let several = ready("f.top <> f.bottom", "j.priority desc, j.place");
+    format!(
+        "with {NEWEST}, picked as (select x.id from f cross join lateral ({one} union all {several}) x), \
+         moved as (update jobs j set state = 3, token = j.token + 1, attempts = j.attempts + 1, leased_until = $3, \
+             worker = $4, changed = $5 from picked p where j.id = p.id returning j.*), \
+         counted as (insert into counts (queue, number, ready, scheduled, held, leased, dead, done, low, top, bottom, due) \
+             select $1, nextval('counts_number'), f.ready - m.total, f.scheduled, f.held, f.leased + m.total, f.dead, f.done, \
+             case when f.top = f.bottom then m.last + 1 else f.low end, f.top, f.bottom, least(coalesce($6, f.due), $3) \
+             from f cross join (select count(*) total, max(place) last from moved) m where m.total > 0) \
+         select {} from moved j order by j.priority desc, j.place",
+        rows::JOB
+    )
+}
 
-const NEXT: &str = "select least((select min(leased_until) from jobs where queue = $1 and state = 3), \
-     (select min(run_at) from jobs where queue = $1 and state = 1)), \
-     (select min(expires) from jobs where queue = $1 and state <= 2 and expires is not null)";
+/// When the next lease ends or the next job is due, and when the next one has waited too long.
+fn next_text() -> String {
+    format!(
+        "with {NEWEST} select least((select min(j.leased_until) from jobs j where f.leased > 0 and j.queue = $1 and j.state = 3 \
+             and j.leased_until >= f.due), \
+         (select min(j.run_at) from jobs j where f.scheduled > 0 and j.queue = $1 and j.state = 1 and j.run_at >= f.due)), \
+         (select min(j.expires) from jobs j where j.queue = $1 and j.state <= 2 and j.expires is not null \
+             and j.expires >= f.due) from f"
+    )
+}
 
 /// Leases jobs for one claim. Whether anything was changed is in [`Claimed::wrote`].
 pub(super) async fn claim(
@@ -87,14 +109,15 @@ pub(super) async fn claim(
     now: Timestamp,
 ) -> Result<Claimed, Trouble> {
     let mut claimed = Claimed::default();
-    if due.is_now(&claim.queue, now) {
-        settle(link, due, &claim.queue, now, &mut claimed).await?;
-    }
-    take(link, due, claim, now, &mut claimed).await?;
+    let settled = match due.is_now(&claim.queue, now) {
+        true => settle(link, due, &claim.queue, now, &mut claimed).await?,
+        false => None,
+    };
+    take(link, due, claim, now, settled, &mut claimed).await?;
     if claimed.claims.jobs.len() < claim.max {
         // Perhaps another node has left something that is due.
-        settle(link, due, &claim.queue, now, &mut claimed).await?;
-        take(link, due, claim, now, &mut claimed).await?;
+        let settled = settle(link, due, &claim.queue, now, &mut claimed).await?;
+        take(link, due, claim, now, settled, &mut claimed).await?;
     }
     if claimed.claims.jobs.len() < claim.max {
         let (next, _) = next(link, &claim.queue).await?;
@@ -114,6 +137,7 @@ async fn take(
     due: &mut Due,
     claim: &Claim,
     now: Timestamp,
+    settled: Option<Timestamp>,
     claimed: &mut Claimed,
 ) -> Result<(), Trouble> {
     let missing = (claim.max - claimed.claims.jobs.len()) as i64;
@@ -121,8 +145,9 @@ async fn take(
         return Ok(());
     }
     let until = now.after(claim.lease_for);
-    let text = format!("{CLAIM}{} from moved j order by j.priority desc, j.place", rows::JOB);
-    let found = ask(link, &text, &[&claim.queue, &missing, &until.0, &claim.worker, &now.0]).await?;
+    let settled = settled.map(|at| at.0);
+    let params: Params<'_> = &[&claim.queue, &missing, &until.0, &claim.worker, &now.0, &settled];
+    let found = ask(link, &claim_text(), params).await?;
     for row in &found {
         claimed.claims.jobs.push(rows::job(row)?);
     }
@@ -134,7 +159,7 @@ async fn take(
 }
 
 async fn next(link: &mut Link, queue: &str) -> Result<(Option<Timestamp>, Timestamp), Trouble> {
-    let found = ask(link, NEXT, &[&queue]).await?;
+    let found = ask(link, &next_text(), &[&queue]).await?;
     let moment = |at: usize| -> Result<Option<Timestamp>, Trouble> {
         let row: Option<&Row> = found.first();
         Ok(row.map(|row| row.try_get::<_, Option<i64>>(at)).transpose()?.flatten().map(Timestamp))
@@ -144,24 +169,27 @@ async fn next(link: &mut Link, queue: &str) -> Result<(Option<Timestamp>, Timest
 }
 
 fn to_settle() -> String {
-    format!(
-        "(select {JOB_ROW} from jobs j where j.queue = $1 and j.state <= 2 and j.expires is not null and j.expires <= $2 \
-         order by j.expires limit {SETTLED}) union all \
-         (select {JOB_ROW} from jobs j where j.queue = $1 and j.state = 3 and j.leased_until <= $2 \
-         order by j.leased_until, j.place limit {SETTLED}) union all \
-         (select {JOB_ROW} from jobs j where j.queue = $1 and j.state = 1 and j.run_at <= $2 \
-         order by j.run_at, j.place limit {SETTLED})"
-    )
+    let due = |clause: &str, at: &str, order: &str| {
+        format!(
+            "(select {JOB_ROW} from f cross join lateral (select * from jobs j where j.queue = $1 and {clause} \
+             and {at} >= f.due and {at} <= $2 order by {order} limit {SETTLED}) j)"
+        )
+    };
+    let expired = due("j.state <= 2 and j.expires is not null", "j.expires", "j.expires");
+    let ended = due("f.leased > 0 and j.state = 3", "j.leased_until", "j.leased_until, j.place");
+    let scheduled = due("f.scheduled > 0 and j.state = 1", "j.run_at", "j.run_at, j.place");
+    format!("with {NEWEST} {expired} union all {ended} union all {scheduled}")
 }
 
-/// Leases that have ended, jobs whose time has come, and those that have waited too long.
+/// Leases that have ended, jobs whose time has come, and those that have waited too long. Gives the moment up to which nothing is
+/// left of them.
 async fn settle(
     link: &mut Link,
     due: &mut Due,
     queue: &str,
     now: Timestamp,
     claimed: &mut Claimed,
-) -> Result<(), Trouble> {
+) -> Result<Option<Timestamp>, Trouble> {
     let found = ask(link, &to_settle(), &[&queue, &now.0]).await?;
     let mut writes = Writes::default();
     for row in &found {
@@ -197,5 +225,5 @@ async fn settle(
     }
     let (_, soonest) = next(link, queue).await?;
     due.set(queue, soonest);
-    Ok(())
+    Ok((found.len() < SETTLED).then_some(now))
 }

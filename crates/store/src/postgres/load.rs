@@ -137,11 +137,13 @@ pub(super) struct JobRow {
     /// Another unfinished job that has its unique key.
     pub(super) holder: Option<JobId>,
     pub(super) keep_until: Option<Timestamp>,
+    pub(super) place: i64,
+    pub(super) priority: i16,
 }
 
 /// The columns of a [`JobRow`] but the holder.
 pub(super) const JOB_ROW: &str = "j.id, j.queue, j.key, j.state, j.token, j.attempts, j.run_at, j.leased_until, j.worker, \
-     j.errors, j.dead, j.blocks, j.uniq, j.expires, j.keep_until";
+     j.errors, j.dead, j.blocks, j.uniq, j.expires, j.keep_until, j.place, j.priority";
 
 pub(super) fn job_row(row: &Row) -> Result<JobRow, Trouble> {
     let attempts: i32 = row.try_get(5)?;
@@ -163,6 +165,8 @@ pub(super) fn job_row(row: &Row) -> Result<JobRow, Trouble> {
         expires: row.try_get::<_, Option<i64>>(13)?.map(Timestamp),
         holder: None,
         keep_until: row.try_get::<_, Option<i64>>(14)?.map(Timestamp),
+        place: row.try_get(15)?,
+        priority: row.try_get(16)?,
     })
 }
 
@@ -290,7 +294,7 @@ pub(super) async fn begin(
             Ok(((row.try_get(0)?, row.try_get(1)?), known))
         })?,
         jobs: gather(optional(jobs)?, |row| {
-            let holder = row.try_get::<_, Option<Uuid>>(15)?.map(JobId);
+            let holder = row.try_get::<_, Option<Uuid>>(17)?.map(JobId);
             let job = JobRow { holder, ..job_row(row)? };
             Ok((job.id, job))
         })?,

@@ -120,7 +120,17 @@ async fn cut(link: &mut Link, prefix: &str, until: Timestamp, limit: i64) -> Res
 }
 
 /// What must hold between records.
-const CHECKS: [(&str, &str); 5] = [
+const CHECKS: [(&str, &str); 6] = [
+    (
+        "a look for jobs of a queue would begin behind one of them",
+        "select n.queue from (select distinct queue from counts) n \
+         cross join lateral (select * from counts c where c.queue = n.queue order by c.number desc limit 1) f \
+         where exists (select 1 from jobs j where j.queue = n.queue and ( \
+             (j.state = 0 and (f.low is null or j.place < f.low or j.priority not between f.bottom and f.top)) \
+             or (j.state = 1 and (f.due is null or j.run_at < f.due)) \
+             or (j.state = 3 and (f.due is null or j.leased_until < f.due)) \
+             or (j.state <= 2 and j.expires is not null and (f.due is null or j.expires < f.due)))) limit 10",
+    ),
     (
         "the counts of a queue differ from its jobs",
         "select n.queue from (select distinct queue from counts union select distinct queue from jobs) n \

@@ -1,15 +1,20 @@
 //! The store on PostgreSQL: several nodes share it, and each may go at any moment.
 //!
-//! Reading order: the store, its writer and what a group reads, decides and writes; claims; reads; hints; upkeep.
+//! Reading order: the store, its writer, what it is asked, and what a group reads, decides and writes; claims; reads; hints; upkeep.
 
 mod target;
 
 mod session;
 mod writer;
 
+mod ask;
+mod group;
+
 mod load;
 
 mod decide;
+
+mod front;
 
 mod write;
 
@@ -47,11 +52,14 @@ use tokio::{
 use uuid::Uuid;
 
 use self::{
+    ask::Ask,
     error::{Trouble, of_read},
+    group::Groups,
     session::Reader,
     target::Target,
-    writer::{Ask, WAITING, Writer},
+    writer::{WAITING, Writer},
 };
+use crate::measure::Measures;
 
 /// A store in a schema of a PostgreSQL database.
 pub struct PostgresStore {
@@ -60,6 +68,7 @@ pub struct PostgresStore {
     /// Nothing once it is closed.
     open: Mutex<Option<Open>>,
     reader: AsyncMutex<Option<Arc<Reader>>>,
+    measures: Measures,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -79,12 +88,20 @@ impl PostgresStore {
     /// tables and none are to be made, `internal` for tables of a later version.
     pub async fn open(url: &Secret, base_dir: &Path, create: bool, clock: Arc<dyn Clock>) -> Result<Self> {
         let target = Arc::new(Target::new(url, base_dir)?);
-        writer::prepare(&target, create)
+        schema::prepare(&target, create)
             .await
             .map_err(|trouble| trouble.into_error("open the store", Applied::No))?;
         let (asks, asked) = mpsc::channel(WAITING);
         let (feed, node, due) = (ChangeFeed::default(), Uuid::now_v7(), Arc::default());
-        let writer = Writer::new(target.clone(), clock.clone(), feed.clone(), node, asked, Arc::clone(&due));
+        let measures = Measures::new();
+        let groups = Groups {
+            target: target.clone(),
+            clock: clock.clone(),
+            node,
+            measures: measures.clone(),
+            due: Arc::clone(&due),
+        };
+        let writer = Writer::new(groups, feed.clone(), asked);
         let tasks = vec![
             tokio::spawn(writer.run()),
             tokio::spawn(listen::run(target.clone(), node, feed.clone(), due)),
@@ -94,6 +111,7 @@ impl PostgresStore {
             clock,
             open: Mutex::new(Some(Open { asks, feed })),
             reader: AsyncMutex::default(),
+            measures,
             tasks: Mutex::new(tasks),
         })
     }
@@ -104,6 +122,15 @@ impl PostgresStore {
         open.asks.send(ask(answer)).await.map_err(|_| closed("write to"))?;
         drop(open);
         answered.await.map_err(|_| closed("write to").applied(Applied::Unknown))?
+    }
+
+    async fn claim_or_idle(&self, claim: Claim) -> Result<Claims> {
+        let (queue, now) = (&claim.queue, self.now());
+        let idle = self.look(|reader| async move { read::idle(&reader, queue, now).await });
+        match idle.await? {
+            Some(idle) => Ok(idle),
+            None => self.ask(|answer| Ask::Claim { claim, answer }).await,
+        }
     }
 
     async fn reader(&self) -> Result<Arc<Reader>, Trouble> {
@@ -118,8 +145,15 @@ impl PostgresStore {
         }
     }
 
-    /// Reads, once more on a new connection if the one that was there has ended meanwhile.
     async fn read<T, F>(&self, what: impl Fn(Arc<Reader>) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T, Trouble>>,
+    {
+        self.measures.read(self.look(what)).await
+    }
+
+    /// Reads, once more on a new connection if the one that was there has ended meanwhile.
+    async fn look<T, F>(&self, what: impl Fn(Arc<Reader>) -> F) -> Result<T>
     where
         F: Future<Output = Result<T, Trouble>>,
     {
@@ -171,16 +205,12 @@ impl Store for PostgresStore {
         if batch.is_empty() {
             return Ok(Verdict::Done(renkei_core::store::Receipt { at: self.now(), ..Default::default() }));
         }
-        self.ask(|answer| Ask::Commit { batch, answer }).await
+        self.measures.commit(self.ask(|answer| Ask::Commit { batch, answer })).await
     }
 
     async fn claim(&self, claim: Claim) -> Result<Claims> {
         claim.validate()?;
-        let (queue, now) = (&claim.queue, self.now());
-        if let Some(idle) = self.read(|reader| async move { read::idle(&reader, queue, now).await }).await? {
-            return Ok(idle);
-        }
-        self.ask(|answer| Ask::Claim { claim, answer }).await
+        self.measures.claim(self.claim_or_idle(claim)).await
     }
 
     async fn read_stream(&self, stream: &str, from: u64, limit: usize) -> Result<StreamPage> {
@@ -274,6 +304,8 @@ impl Maintain for PostgresStore {
     }
 
     async fn stats(&self) -> Result<Stats> {
-        self.read(|reader| async move { maintain::stats(&self.target, &reader).await }).await
+        // On a connection of its own: it counts, and claims do not wait for that.
+        let counted = async { maintain::stats(&self.target, &Reader::open(&self.target).await?).await };
+        of_read("read from the store", counted.await)
     }
 }

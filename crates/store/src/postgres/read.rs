@@ -10,6 +10,7 @@ use renkei_core::{
 
 use super::{
     error::Trouble,
+    front::NEWEST,
     rows::{self, CELL, EVENT, JOB, unsigned},
     session::Reader,
 };
@@ -158,10 +159,10 @@ const QUEUES: &str = "with recursive names as ( \
          where n.queue is not null) \
      select n.queue, l.ready, l.scheduled, l.held, l.leased, l.dead, l.done, ( \
          with recursive levels as ( \
-             (select j.priority, j.created from jobs j where j.queue = n.queue and j.state = 0 \
+             (select j.priority, j.created from jobs j where j.queue = n.queue and j.state = 0 and j.place >= l.low \
                  order by j.priority desc, j.place limit 1) union all \
              (select f.priority, f.created from levels p cross join lateral ( \
-                 select j.priority, j.created from jobs j where j.queue = n.queue and j.state = 0 \
+                 select j.priority, j.created from jobs j where j.queue = n.queue and j.state = 0 and j.place >= l.low \
                  and j.priority < p.priority order by j.priority desc, j.place limit 1) f)) \
          select min(created) from levels) \
      from names n join lateral (select * from counts c where c.queue = n.queue order by c.number desc limit 1) l on true \
@@ -189,17 +190,28 @@ pub(super) async fn queues(reader: &Reader) -> Result<Vec<QueueCounts>, Trouble>
 }
 
 /// Whether a claim would find anything to do, and when it would if it does not.
-const PROBE: &str = "select exists (select 1 from jobs where queue = $1 and state = 0) \
-         or exists (select 1 from jobs where queue = $1 and state = 1 and run_at <= $2) \
-         or exists (select 1 from jobs where queue = $1 and state = 3 and leased_until <= $2) \
-         or exists (select 1 from jobs where queue = $1 and state <= 2 and expires is not null and expires <= $2), \
-     least((select min(leased_until) from jobs where queue = $1 and state = 3), \
-         (select min(run_at) from jobs where queue = $1 and state = 1))";
+fn probe() -> String {
+    format!(
+        "with {NEWEST} select f.ready > 0 \
+             or exists (select 1 from jobs j where f.scheduled > 0 and j.queue = $1 and j.state = 1 and j.run_at >= f.due \
+                 and j.run_at <= $2) \
+             or exists (select 1 from jobs j where f.leased > 0 and j.queue = $1 and j.state = 3 and j.leased_until >= f.due \
+                 and j.leased_until <= $2) \
+             or exists (select 1 from jobs j where j.queue = $1 and j.state <= 2 and j.expires is not null \
+                 and j.expires >= f.due and j.expires <= $2), \
+         case when f.ready > 0 then null else least( \
+             (select min(j.leased_until) from jobs j where f.leased > 0 and j.queue = $1 and j.state = 3 \
+                 and j.leased_until >= f.due), \
+             (select min(j.run_at) from jobs j where f.scheduled > 0 and j.queue = $1 and j.state = 1 and j.run_at >= f.due)) \
+         end from f"
+    )
+}
 
 /// Nothing if there is something to claim or to look after.
 pub(super) async fn idle(reader: &Reader, queue: &str, now: Timestamp) -> Result<Option<Claims>, Trouble> {
-    let found = reader.rows(PROBE, &[&queue, &now.0]).await?;
-    let Some(row) = found.first() else { return Ok(None) };
+    let found = reader.rows(&probe(), &[&queue, &now.0]).await?;
+    // One that never had a job has no counts.
+    let Some(row) = found.first() else { return Ok(Some(Claims::default())) };
     if row.try_get(0)? {
         return Ok(None);
     }

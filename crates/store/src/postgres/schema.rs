@@ -6,13 +6,13 @@
 
 use tokio_postgres::Client;
 
-use super::error::Trouble;
+use super::{error::Trouble, target::Target};
 
 /// The version of the tables that this binary reads and writes.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// What each version added, in order: the first makes an empty schema version 1.
-const STEPS: [&str; VERSION as usize] = [include_str!("schema/1.sql")];
+const STEPS: [&str; VERSION as usize] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// Held while tables are made, so that two nodes that start together do not both make them.
 const MIGRATION_LOCK: i64 = 0x52_454E_4B45_4901;
@@ -22,11 +22,20 @@ pub(super) fn quoted(schema: &str) -> String {
     format!("\"{}\"", schema.replace('"', "\"\""))
 }
 
+/// Opens the first connection, and brings the tables to this program's version. Without `create`, they must be there.
+pub(super) async fn prepare(target: &Target, create: bool) -> Result<(), Trouble> {
+    let session = target.open(|_| ()).await?;
+    if !create && version(&session.client, &target.schema).await?.is_none() {
+        return Err(Trouble::Absent);
+    }
+    migrate(&session.client, &target.schema).await
+}
+
 /// Brings the tables to [`VERSION`].
 ///
 /// # Errors
 /// `newer` where a newer binary has been at work: this one would misread what it finds.
-pub(super) async fn migrate(client: &Client, schema: &str) -> Result<(), Trouble> {
+async fn migrate(client: &Client, schema: &str) -> Result<(), Trouble> {
     if version(client, schema).await? == Some(VERSION) {
         return Ok(());
     }
@@ -54,7 +63,7 @@ pub(super) async fn migrate(client: &Client, schema: &str) -> Result<(), Trouble
 }
 
 /// Of the tables that are there; nothing where there are none.
-pub(super) async fn version(client: &Client, schema: &str) -> Result<Option<u32>, Trouble> {
+async fn version(client: &Client, schema: &str) -> Result<Option<u32>, Trouble> {
     let table = client
         .query_opt(
             "select 1 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \

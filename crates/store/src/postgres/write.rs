@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{
     decide::Writes,
     error::Trouble,
+    front::{self, Front},
     load::{JobRow, Params},
     rows::{errors_text, number},
     session::{Link, Work, in_order},
@@ -34,11 +35,14 @@ const CELLS: &str = "insert into cells as c (space, key, version, form, value, e
      state = excluded.state, due = excluded.due, changed = excluded.changed";
 const GONE_CELLS: &str = "delete from cells c using unnest($1::text[], $2::text[]) n(space, key) where c.space = n.space and c.key = n.key";
 /// Adds to the newest counts of each queue.
-const COUNTS: &str = "insert into counts (queue, number, ready, scheduled, held, leased, dead, done) \
+const COUNTS: &str = "insert into counts (queue, number, ready, scheduled, held, leased, dead, done, low, top, bottom, due) \
      select n.queue, nextval('counts_number'), coalesce(l.ready, 0) + n.ready, coalesce(l.scheduled, 0) + n.scheduled, \
      coalesce(l.held, 0) + n.held, coalesce(l.leased, 0) + n.leased, coalesce(l.dead, 0) + n.dead, \
-     coalesce(l.done, 0) + n.done from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], \
-     $6::bigint[], $7::bigint[]) n(queue, ready, scheduled, held, leased, dead, done) left join lateral \
+     coalesce(l.done, 0) + n.done, least(case when l.ready > 0 then l.low end, n.low), \
+     greatest(case when l.ready > 0 then l.top end, n.top), least(case when l.ready > 0 then l.bottom end, n.bottom), \
+     least(l.due, n.due) from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], \
+     $6::bigint[], $7::bigint[], $8::bigint[], $9::smallint[], $10::smallint[], $11::bigint[]) \
+     n(queue, ready, scheduled, held, leased, dead, done, low, top, bottom, due) left join lateral \
      (select * from counts c where c.queue = n.queue order by c.number desc limit 1) l on true";
 /// Where a key has no head any more, the first that waits becomes it.
 pub(super) const HEADS: &str = "with next as ( \
@@ -48,12 +52,15 @@ pub(super) const HEADS: &str = "with next as ( \
          where not exists (select 1 from jobs o where o.queue = t.queue and o.key = t.key and o.key is not null \
              and (o.state in (0, 1, 3) or o.blocks))), \
      moved as (update jobs j set state = case when n.run_at > $3 then 1 else 0 end, changed = $3 \
-         from next n where j.id = n.id returning j.queue, j.state), \
+         from next n where j.id = n.id returning j.queue, j.state, j.place, j.priority, j.run_at), \
      more as (select queue, count(*) filter (where state = 0) ready, count(*) filter (where state = 1) scheduled, \
-         count(*) total from moved group by queue), \
-     counted as (insert into counts (queue, number, ready, scheduled, held, leased, dead, done) \
+         count(*) total, min(place) filter (where state = 0) low, max(priority) filter (where state = 0) top, \
+         min(priority) filter (where state = 0) bottom, min(run_at) filter (where state = 1) due from moved group by queue), \
+     counted as (insert into counts (queue, number, ready, scheduled, held, leased, dead, done, low, top, bottom, due) \
          select m.queue, nextval('counts_number'), l.ready + m.ready, l.scheduled + m.scheduled, l.held - m.total, \
-         l.leased, l.dead, l.done from more m join lateral \
+         l.leased, l.dead, l.done, least(case when l.ready > 0 then l.low end, m.low), \
+         greatest(case when l.ready > 0 then l.top end, m.top), least(case when l.ready > 0 then l.bottom end, m.bottom), \
+         least(l.due, m.due) from more m join lateral \
          (select * from counts c where c.queue = m.queue order by c.number desc limit 1) l on true) \
      select queue from more where ready > 0";
 const TRIM: &str = "with cut as (delete from events e using unnest($1::text[], $2::bigint[]) n(stream, first) \
@@ -259,6 +266,9 @@ fn counts<'w>(writes: &'w Writes<'_>) -> Vec<Param<'w>> {
         Box::new(rows.iter().map(|(_, counts)| counts[number(state) as usize]).collect::<Vec<_>>())
     };
     let queues: Vec<&str> = rows.iter().map(|(queue, _)| queue.as_str()).collect();
+    let fronts = front::of(writes);
+    let fronts: Vec<Front> =
+        queues.iter().map(|queue| fronts.get(queue).copied().unwrap_or_default()).collect();
     vec![
         Box::new(queues),
         of(JobState::Ready),
@@ -267,6 +277,10 @@ fn counts<'w>(writes: &'w Writes<'_>) -> Vec<Param<'w>> {
         of(JobState::Leased),
         of(JobState::Dead),
         of(JobState::Done),
+        Box::new(fronts.iter().map(|front| front.low).collect::<Vec<_>>()),
+        Box::new(fronts.iter().map(|front| front.top).collect::<Vec<_>>()),
+        Box::new(fronts.iter().map(|front| front.bottom).collect::<Vec<_>>()),
+        Box::new(fronts.iter().map(|front| front.due).collect::<Vec<_>>()),
     ]
 }
 

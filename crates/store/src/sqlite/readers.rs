@@ -16,6 +16,7 @@ use super::{
     error::{Doing, Trouble, breaks},
     open::{self, Options},
 };
+use crate::measure::Measures;
 
 /// Reads that wait for a thread; more wait outside.
 const WAITING: usize = 256;
@@ -25,6 +26,7 @@ type Work = Box<dyn FnOnce(&mut Reader) + Send>;
 #[derive(Debug)]
 pub(super) struct Readers {
     options: Arc<Options>,
+    measures: Measures,
     works: Mutex<Option<Sender<Work>>>,
     room: Semaphore,
     /// Ends when the last thread has.
@@ -37,7 +39,7 @@ pub(super) struct Reader {
 }
 
 impl Readers {
-    pub(super) fn start(options: Arc<Options>) -> Result<Self> {
+    pub(super) fn start(options: Arc<Options>, measures: Measures) -> Result<Self> {
         let (sender, receiver) = channel::<Work>();
         let receiver = Arc::new(Mutex::new(receiver));
         let (living, alive) = mpsc::channel(1);
@@ -54,7 +56,7 @@ impl Readers {
                 })?;
         }
         let (works, room) = (Mutex::new(Some(sender)), Semaphore::new(WAITING));
-        Ok(Readers { options, works, room, alive: tokio::sync::Mutex::new(alive) })
+        Ok(Readers { options, measures, works, room, alive: tokio::sync::Mutex::new(alive) })
     }
 
     /// Waits for the threads, and with them for their connections.
@@ -66,6 +68,13 @@ impl Readers {
 
     /// Reads one moment of the file.
     pub(super) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.measures.read(self.ask(work)).await
+    }
+
+    async fn ask<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {

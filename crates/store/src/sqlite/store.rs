@@ -30,6 +30,7 @@ use super::{
     upkeep,
     writer::{Task, Work, Writer},
 };
+use crate::measure::Measures;
 
 /// What one permit of the room for waiting batches stands for.
 const PERMIT_BYTES: usize = 1_024;
@@ -46,6 +47,7 @@ pub struct SqliteStore {
     tasks: Mutex<Option<Sender<Task>>>,
     room: Arc<Semaphore>,
     readers: Readers,
+    measures: Measures,
     /// True once the writer has ended.
     ended: watch::Receiver<bool>,
 }
@@ -62,7 +64,8 @@ impl SqliteStore {
         let (sender, tasks) = channel();
         let (end, ended) = watch::channel(false);
         let (opened, is_opened) = oneshot::channel();
-        let (for_writer, hints) = (options.clone(), feed.clone());
+        let (for_writer, hints, measures) = (options.clone(), feed.clone(), Measures::new());
+        let of_writer = measures.clone();
         std::thread::Builder::new()
             .name("store-write".to_owned())
             .spawn(move || {
@@ -75,16 +78,18 @@ impl SqliteStore {
                     connection.query_row("pragma data_version", [], |row| row.get(0)).unwrap_or_default();
                 if opened.send(Ok(())).is_ok() {
                     let connection = Some(connection);
-                    let looked = Instant::now();
-                    Writer { options: for_writer, feed: hints, tasks, connection, seen, looked }.run();
+                    let (looked, measures) = (Instant::now(), of_writer);
+                    Writer { options: for_writer, feed: hints, tasks, measures, connection, seen, looked }
+                        .run();
                 }
             })
             .map_err(|why| Error::unavailable("open the store: no thread could be started").detail(why))?;
         is_opened.await.unwrap_or_else(|_| Err(Error::internal("open the store: it failed unexpectedly")))?;
         let room = options.waiting_bytes as usize / PERMIT_BYTES;
         Ok(SqliteStore {
-            readers: Readers::start(options.clone())?,
+            readers: Readers::start(options.clone(), measures.clone())?,
             options,
+            measures,
             feed: Mutex::new(Some(feed)),
             tasks: Mutex::new(Some(sender)),
             room: Arc::new(Semaphore::new(room.max(1))),
@@ -150,12 +155,12 @@ impl Store for SqliteStore {
             return Ok(Verdict::Done(Receipt { at: self.now(), ..Receipt::default() }));
         }
         let bytes = bytes + BATCH_BYTES + batch.items() * ITEM_BYTES;
-        self.ask(bytes, |answer| Work::Commit(batch, answer)).await?
+        self.measures.commit(async { self.ask(bytes, |answer| Work::Commit(batch, answer)).await? }).await
     }
 
     async fn claim(&self, claim: Claim) -> Result<Claims> {
         claim.validate()?;
-        self.ask(BATCH_BYTES, |answer| Work::Claim(claim, answer)).await?
+        self.measures.claim(async { self.ask(BATCH_BYTES, |answer| Work::Claim(claim, answer)).await? }).await
     }
 
     async fn read_stream(&self, stream: &str, from: u64, limit: usize) -> Result<StreamPage> {

@@ -23,6 +23,7 @@ use super::{
     open::{self, Options},
     rows::unsigned,
 };
+use crate::measure::Measures;
 
 /// Batches and claims in one transaction.
 const GROUP: usize = 1_000;
@@ -49,6 +50,13 @@ impl Work {
         }
     }
 
+    fn items(&self) -> usize {
+        match self {
+            Work::Commit(batch, _) => batch.items(),
+            Work::Claim(..) | Work::Upkeep(..) => 0,
+        }
+    }
+
     fn fail(self, error: Error) {
         // Whoever asked may be gone; then nobody needs the answer.
         let _ = match self {
@@ -69,6 +77,7 @@ pub(super) struct Writer {
     pub(super) options: Arc<Options>,
     pub(super) feed: ChangeFeed,
     pub(super) tasks: Receiver<Task>,
+    pub(super) measures: Measures,
     /// None after a failure that puts it in doubt; opened anew by the next task.
     pub(super) connection: Option<Connection>,
     pub(super) seen: i64,
@@ -147,11 +156,11 @@ impl Writer {
     }
 
     fn transaction(&mut self, group: &[Task]) -> Result<(Vec<Answer>, Hints), Failed> {
-        let options = self.options.clone();
+        let (options, measures) = (self.options.clone(), self.measures.clone());
         let now = options.clock.now();
         let connection = self.connection().map_err(|error| Failed { error, again: false })?;
         let mut doing = Doing::Write;
-        let done = grouped(connection, group, now, &mut doing);
+        let done = grouped(connection, group, now, &mut doing, &measures);
         let why = match done {
             Ok(done) => return Ok(done),
             Err(why) => why,
@@ -207,13 +216,20 @@ fn grouped(
     group: &[Task],
     now: Timestamp,
     doing: &mut Doing,
+    measures: &Measures,
 ) -> rusqlite::Result<(Vec<Answer>, Hints)> {
     connection.prepare_cached("begin immediate")?.execute([])?;
+    let before = connection.total_changes();
     let mut context = Group::begin(connection, now)?;
     let answers = group.iter().map(|task| context.work(&task.work)).collect::<rusqlite::Result<_>>()?;
     let hints = context.end()?;
     *doing = Doing::Commit;
+    let began = Instant::now();
     connection.prepare_cached("commit")?.execute([])?;
+    // Claims that found nothing have no sync.
+    if connection.total_changes() != before {
+        measures.group(began, group.iter().map(|task| task.work.items()));
+    }
     Ok((answers, hints))
 }
 
