@@ -67,6 +67,9 @@ A server works on its queues itself unless the config says `server: { workers: f
     /// Dead letters: messages that were given up, with their history.
     #[command(subcommand)]
     Dead(DeadCommand),
+    /// Schedules: when they tick. Looks into the config's store, while a server works or not.
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
     /// Tasks: calls that go on without their callers. Looks into the config's store, while a server works on it or not.
     #[command(subcommand)]
     Task(TaskCommand),
@@ -276,6 +279,15 @@ pub(crate) struct WorkArgs {
     pub(crate) no_watch: bool,
     #[command(flatten)]
     pub(crate) log: LogArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ScheduleCommand {
+    /// All schedules, with the last tick and the next ones.
+    List {
+        #[command(flatten)]
+        store: StoreArgs,
+    },
 }
 
 #[derive(Debug, Subcommand)]

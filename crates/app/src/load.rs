@@ -171,7 +171,7 @@ fn compiled(
         Ok(engine) => engine,
         Err(problems) => return Err((report, problems)),
     };
-    let engine = complete(engine.working(plan.queues));
+    let engine = complete(engine.working(plan.queues).ticking(plan.schedules));
     Ok(Compiled {
         server: plan.server,
         engine: Arc::new(engine),

@@ -15,6 +15,7 @@ mod logging;
 mod queue;
 mod record;
 mod reload;
+mod schedules;
 mod schema;
 mod serve;
 mod store;
@@ -56,6 +57,7 @@ async fn run(cli: cli::Cli) -> ExitCode {
         cli::Command::Work(args) => work::run(args).await,
         cli::Command::Queue(command) => queue::queue(command).await,
         cli::Command::Dead(command) => queue::dead(command).await,
+        cli::Command::Schedule(command) => schedules::run(command).await,
         cli::Command::Task(command) => durable::task(command).await,
         cli::Command::Run(command) => durable::run(command).await,
         cli::Command::Import(cli::ImportArgs { from: cli::Import::Db(args) }) => import::run(args).await,

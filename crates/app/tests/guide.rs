@@ -24,7 +24,7 @@ fn whole(example: &str) -> String {
     match key {
         _ if has("systems") && has("tools") => example.to_owned(),
         "systems" | "server" => format!("{example}\ntools: {{}}\n"),
-        "tools" | "resources" | "prompts" => format!("systems:{SYSTEMS}\n{example}"),
+        "tools" | "resources" | "prompts" | "queues" => format!("systems:{SYSTEMS}\n{example}"),
         "call" => format!("systems:{SYSTEMS}\ntools:\n{tool}{}", indented(4)),
         "content" | "annotations" => {
             format!("systems:{SYSTEMS}\ntools:\n{tool}    call: {{ crm: GET /x }}\n{}", indented(4))

@@ -17,29 +17,20 @@ use crate::{plan::Replaced, yaml};
 pub const MAX_FILES: usize = 1000;
 
 /// The words of the top level that hold named things, and what one of them is called.
-const SECTIONS: [(&str, &str); 8] = [
+const SECTIONS: [(&str, &str); 9] = [
     ("systems", "the system"),
     ("actions", "the action"),
     ("tools", "the tool"),
     ("queues", "the queue"),
+    ("schedules", "the schedule"),
     ("resources", "the resource"),
     ("prompts", "the prompt"),
     ("groups", "the group"),
     ("tests", "the test"),
 ];
 /// Words of later versions.
-const LATER: [&str; 10] = [
-    "access",
-    "captures",
-    "endpoints",
-    "replicas",
-    "schedules",
-    "streams",
-    "topics",
-    "triggers",
-    "views",
-    "webhooks",
-];
+const LATER: [&str; 9] =
+    ["access", "captures", "endpoints", "replicas", "streams", "topics", "triggers", "views", "webhooks"];
 
 /// All files as one.
 #[derive(Debug)]
@@ -57,6 +48,14 @@ impl Merged {
     pub(crate) fn section(&self, word: &str) -> &[Entry] {
         let found = SECTIONS.iter().zip(&self.sections).find(|((known, _), _)| *known == word);
         found.map(|(_, entries)| &entries[..]).unwrap_or_default()
+    }
+
+    /// More of what stands under a word. A name that is there already is refused.
+    pub(crate) fn add(&mut self, word: &str, entries: Vec<Entry>, d: &mut Diagnostics) {
+        let found = SECTIONS.iter().zip(&mut self.sections).find(|((known, _), _)| *known == word);
+        if let Some(((_, what), all)) = found {
+            entries.into_iter().for_each(|entry| join(entry, all, what, d));
+        }
     }
 }
 
@@ -342,16 +341,18 @@ fn unite(entry: Entry, all: &mut Vec<Entry>, what: &str, d: &mut Diagnostics) {
             );
         }
     };
-    for member in members {
-        match all.iter().find(|other| other.key == member.key) {
-            None => all.push(member),
-            Some(first) => d.push(
-                Diagnostic::error(member.key_span, format!("{what} `{}` is there twice", member.key))
-                    .label("again here")
-                    .related(first.key_span, "first here")
-                    .hint("remove or rename one of them"),
-            ),
-        }
+    members.into_iter().for_each(|member| join(member, all, what, d));
+}
+
+fn join(member: Entry, all: &mut Vec<Entry>, what: &str, d: &mut Diagnostics) {
+    match all.iter().find(|other| other.key == member.key) {
+        None => all.push(member),
+        Some(first) => d.push(
+            Diagnostic::error(member.key_span, format!("{what} `{}` is there twice", member.key))
+                .label("again here")
+                .related(first.key_span, "first here")
+                .hint("remove or rename one of them"),
+        ),
     }
 }
 
@@ -396,7 +397,7 @@ mod tests {
     fn files_add_up_and_names_are_unique() {
         let folder = write(&[
             ("1.yaml", "server: { name: x }\ntools: { t: 1 }"),
-            ("2.yaml", "server: { name: y }\ntools: { t: 2 }\nsystem: {}\nqueues: {}\nrenkei: 2"),
+            ("2.yaml", "server: { name: y }\ntools: { t: 2 }\nsystem: {}\ntopics: {}\nrenkei: 2"),
             ("3.yaml", "- a"),
             ("4.yaml", "tools:\nsystems: []"),
         ]);
@@ -410,7 +411,7 @@ mod tests {
                 "the key `name` is there twice",
                 "the tool `t` is there twice",
                 "unknown key `system` at the top level",
-                "`queues` is not available in this version",
+                "`topics` is not available in this version",
                 "`2` is no version of the config language that is known here",
                 "a config is a mapping, and this is a list",
                 "`tools` is empty",

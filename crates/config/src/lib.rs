@@ -25,6 +25,7 @@ mod group;
 mod prompt;
 mod queue;
 mod resource;
+mod schedule;
 mod test;
 mod tool;
 

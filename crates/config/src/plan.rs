@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use renkei_core::{
     ConnectorKind, Diagnostic, Diagnostics, Entry, FromNode, LayersKind, Node, PatternKind, Result, Secret,
     connector::SystemPlan, diagnostic::Sources, group::GroupPlan, prompt::PromptPlan, queue::QueuePlan,
-    resource::ResourcePlan, tool::ToolPlan, trial::TestPlan,
+    resource::ResourcePlan, schedule::SchedulePlan, tool::ToolPlan, trial::TestPlan,
 };
 
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     environment::{self, Environment, Part, Variables},
     files, group, prompt, queue,
     report::Report,
-    resource,
+    resource, schedule,
     server::ServerConfig,
     system, test, tool,
 };
@@ -65,6 +65,7 @@ pub struct Plan {
     pub resources: Vec<ResourcePlan>,
     pub prompts: Vec<PromptPlan>,
     pub queues: Vec<QueuePlan>,
+    pub schedules: Vec<SchedulePlan>,
     pub groups: Vec<GroupPlan>,
     /// Of the config, and of the files beside it if they were asked for.
     pub tests: Vec<TestPlan>,
@@ -120,7 +121,8 @@ pub fn load_replaced(
 ) -> Result<Loaded, Report> {
     let (mut sources, mut diagnostics) = (Sources::default(), Diagnostics::default());
     let d = &mut diagnostics;
-    let merged = files::read(paths, options.tests, replaced, &mut sources, d);
+    let mut merged = files::read(paths, options.tests, replaced, &mut sources, d);
+    merged.add("resources", queue::resources(merged.section("queues")), d);
     let mut environment = Environment::new(variables, &merged.base_dir, options.no_env);
     let server = environment.render(&merged.server, Part::Server, d);
     let server_fingerprints = server_fingerprints(&server);
@@ -140,6 +142,8 @@ pub fn load_replaced(
     let resources = resource::read_all(merged.section("resources"), &world, &merged.base_dir, d);
     let prompts: Vec<PromptPlan> =
         merged.section("prompts").iter().filter_map(|entry| prompt::read(entry, &world, d)).collect();
+    let schedules: Vec<SchedulePlan> =
+        merged.section("schedules").iter().filter_map(|entry| schedule::read(entry, &world, d)).collect();
     let queues = queue::with_workers(merged.section("queues"), &world, d);
     world.read_rest(d);
     world.check_invalidated(d);
@@ -158,7 +162,9 @@ pub fn load_replaced(
         warn_of_slow_tools(&server, &tools, merged.section("tools"), d);
     }
     let offered = ["tools", "resources", "prompts"].map(|word| merged.section(word));
-    if offered.iter().all(|entries| entries.is_empty()) && !d.has_errors() {
+    // With schedules there is something to do without clients.
+    let is_idle = offered.iter().all(|entries| entries.is_empty()) && schedules.is_empty();
+    if is_idle && !d.has_errors() {
         let span = merged.section("systems").first().map_or(merged.server.span, |entry| entry.key_span);
         d.push(
             Diagnostic::warning(span, "the config has no tools, so clients would see an empty list")
@@ -188,6 +194,7 @@ pub fn load_replaced(
         resources,
         prompts,
         queues,
+        schedules,
         groups,
         tests,
         secrets,

@@ -1,6 +1,9 @@
 //! `queues:` – work that is handed over, and who does it.
 
+mod batch;
 mod doubtful;
+mod retry;
+mod shown;
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,20 +12,23 @@ use renkei_core::{
     Definitions, Diagnostic, Diagnostics, Entry, FromNode, Node, NodeKind, Pattern, Schema, Tree, Value,
     duration,
     pattern::{Holder, with_action},
-    queue::{Backoff, Queue, QueuePlan, UniquePlan},
+    queue::{Queue, QueuePlan, UniquePlan},
     read::{Rate, Spanned, wrong},
     store::{OnDead, OnTaken},
     template::{Names, is_word, word_like},
 };
 use renkei_derive::FromNode;
 
+pub(crate) use self::shown::resources;
+use self::{batch::BatchConfig, retry::RetryConfig};
 use crate::{
     action::World,
     tool::{Input, absent_or, input_schema, names},
 };
 
 /// A queue: messages that `enqueue` puts into it are durable, and each is handled at least once by the worker. A worker
-/// sees the data of the message as `.` and what is known of it as `$message`; `$key` is the same in every attempt.
+/// sees the data of the message as `.` and what is known of it as `$message`; `$key` is the same in every attempt. With
+/// `batch` it sees several.
 #[derive(Clone, Debug, FromNode)]
 #[expect(
     dead_code,
@@ -63,9 +69,11 @@ pub(crate) struct QueueConfig {
     #[config(default = "10m")]
     timeout: Duration,
 
-    /// Messages that one process works on at the same time.
-    #[config(default = 8)]
-    concurrency: usize,
+    /// Messages that one process works on at the same time: 8 unless set, with `batch` twice its `max`.
+    concurrency: Option<usize>,
+
+    /// Lets the worker handle several messages together.
+    batch: Option<BatchConfig>,
 
     /// Attempts that one process begins at most, such as `50/s`.
     rate: Option<Rate>,
@@ -88,45 +96,18 @@ pub(crate) struct QueueConfig {
     /// While a message for which this gives the same value is not finished, no other one is made.
     unique: Option<UniqueNode>,
 
+    /// Lets clients read and watch how it stands, as the resource `renkei://queues/NAME`, named `queues/NAME`.
+    #[config(default = false)]
+    resource: bool,
+
     /// Where the queue is kept: the server's `store`. Other engines arrive with later releases.
     engine: Option<Spanned<String>>,
 }
 
-/// How often a message is tried, and how long it waits in between.
-#[derive(Clone, Debug, FromNode)]
-#[config(check = check_retry)]
-pub(crate) struct RetryConfig {
-    /// Attempts at most, the first one included. One that was cut off because its process died counts, too.
-    #[config(default = 5)]
-    attempts: u32,
-
-    /// A random time between nothing and `first`, which doubles with every attempt up to `max`. Where the error says how
-    /// long to wait, no less.
-    #[config(default)]
-    backoff: BackoffConfig,
-}
-
-/// How long a message waits for its next attempt.
-#[derive(Clone, Debug, FromNode)]
-#[config(check = check_backoff)]
-pub(crate) struct BackoffConfig {
-    /// The longest wait after the first attempt.
-    #[config(default = "1s")]
-    first: Duration,
-    /// The longest wait at all.
-    #[config(default = "10m")]
-    max: Duration,
-}
-
-impl Default for RetryConfig {
-    fn default() -> Self {
-        RetryConfig { attempts: 5, backoff: BackoffConfig::default() }
-    }
-}
-
-impl Default for BackoffConfig {
-    fn default() -> Self {
-        BackoffConfig { first: Duration::from_secs(1), max: Duration::from_secs(600) }
+impl QueueConfig {
+    fn concurrency(&self) -> usize {
+        let of_batches = self.batch.as_ref().map(|batch| (batch.plan().max * 2).min(MAX_CONCURRENCY));
+        self.concurrency.or(of_batches).unwrap_or(CONCURRENCY)
     }
 }
 
@@ -188,8 +169,8 @@ impl FromNode for WorkerNode {
     }
 }
 
-/// Attempts that a message may have at most.
-const MAX_ATTEMPTS: u32 = 1000;
+/// Messages that one process works on where the config does not say.
+const CONCURRENCY: usize = 8;
 /// Messages that one process may work on at most.
 const MAX_CONCURRENCY: usize = 1000;
 /// A shorter lease would be extended all the time.
@@ -210,8 +191,9 @@ fn check_queue(queue: &QueueConfig, node: &Node, d: &mut Diagnostics) {
                 .hint("leave it out for the default"),
         );
     }
-    if !(1..=MAX_CONCURRENCY).contains(&queue.concurrency) {
-        let message = format!("`concurrency` is {}; it can be 1 to {MAX_CONCURRENCY}", queue.concurrency);
+    batch::check(queue, node, d);
+    if let Some(concurrency) = queue.concurrency.filter(|count| !(1..=MAX_CONCURRENCY).contains(count)) {
+        let message = format!("`concurrency` is {concurrency}; it can be 1 to {MAX_CONCURRENCY}");
         d.push(
             Diagnostic::error(span("concurrency"), message)
                 .hint("`renkei queue pause` stops a queue; leave the key out for the default"),
@@ -228,27 +210,6 @@ fn check_queue(queue: &QueueConfig, node: &Node, d: &mut Diagnostics) {
         d.push(
             Diagnostic::error(engine.span, message)
                 .hint("leave `engine` out: the queue is then kept in the server's `store`"),
-        );
-    }
-}
-
-fn check_retry(retry: &RetryConfig, node: &Node, d: &mut Diagnostics) {
-    if !(1..=MAX_ATTEMPTS).contains(&retry.attempts) {
-        let span = node.get("attempts").map_or(node.span, |node| node.span);
-        let message = format!("{} attempts are not possible", retry.attempts);
-        d.push(
-            Diagnostic::error(span, message)
-                .hint(format!("`attempts` counts the first one: 1 to {MAX_ATTEMPTS}")),
-        );
-    }
-}
-
-fn check_backoff(backoff: &BackoffConfig, node: &Node, d: &mut Diagnostics) {
-    if backoff.first > backoff.max {
-        let (first, max) = (duration::format(backoff.first), duration::format(backoff.max));
-        d.push(
-            Diagnostic::error(node.span, format!("`first` ({first}) is longer than `max` ({max})"))
-                .hint(format!("make `first` at most {max}, or `max` at least {first}")),
         );
     }
 }
@@ -277,6 +238,7 @@ fn read(entry: &Entry, d: &mut Diagnostics) -> Option<Queue> {
     let priority = priority(&node, &names, d);
     let unique = unique(&node, &names, d);
     let (config, order_by, priority, unique) = (config?, order_by?, priority?, unique?);
+    let concurrency = config.concurrency();
     Some(Queue {
         name: entry.key.clone(),
         description: config.description,
@@ -292,10 +254,11 @@ fn read(entry: &Entry, d: &mut Diagnostics) -> Option<Queue> {
         ttl: config.ttl,
         max_length: config.max_length,
         attempts: config.retry.attempts,
-        backoff: Backoff { first: config.retry.backoff.first, max: config.retry.backoff.max },
+        backoff: config.retry.backoff(),
         lease: config.lease,
         timeout: config.timeout,
-        concurrency: config.concurrency,
+        concurrency,
+        batch: config.batch.as_ref().map(BatchConfig::plan),
         rate: config.rate,
     })
 }
@@ -366,7 +329,9 @@ fn worker(entry: &Entry, queue: &Queue, world: &World<'_>, d: &mut Diagnostics) 
     };
     let holder = Holder { kind: "a worker", name: &name, at: entry.key_span, keys: &[] };
     let members = holder.known(members, world.patterns, d);
-    let names = names(queue.input_schema.as_ref()).with(["message"]);
+    let list = queue.batch.map(|_| batch::list_of(queue.input_schema.as_ref()));
+    let input = list.as_ref().or(queue.input_schema.as_ref());
+    let names = names(input).with([if list.is_some() { "messages" } else { "message" }]);
     let action = holder.action(&members, &mut world.context(names, d))?;
     if action.asks() {
         let message = format!("{name} asks, and nobody is there who could answer");

@@ -60,6 +60,13 @@ pub fn reference(kinds: &Kinds<'_>) -> Vec<(String, String)> {
             &parts.definitions,
         ),
         page(
+            "schedules.md",
+            "schedules",
+            "What stands under `schedules: { NAME: … }`. A schedule enqueues a message at each of its ticks.",
+            &parts.schedule,
+            &parts.definitions,
+        ),
+        page(
             "groups.md",
             "groups",
             "What stands under `groups: { NAME: … }`.",

@@ -16,6 +16,7 @@ use crate::{
     prompt::PromptConfig,
     queue::QueueConfig,
     resource::ResourceConfig,
+    schedule::{self, ScheduleConfig},
     server::ServerConfig,
     test::{TestConfig, mock_schema},
     tool::ToolConfig,
@@ -99,6 +100,15 @@ pub fn schema(kinds: &Kinds<'_>) -> Schema {
             ]),
         ),
         (
+            "schedules",
+            object([
+                ("type", "object".into()),
+                ("description", "Schedules, by name: what is enqueued, and when. A name has lower-case letters, digits and `_`.".into()),
+                ("propertyNames", object([("pattern", "^[a-z_][a-z0-9_]{0,63}$".into())])),
+                ("additionalProperties", parts.schedule),
+            ]),
+        ),
+        (
             "groups",
             object([
                 ("type", "object".into()),
@@ -139,6 +149,7 @@ pub(crate) struct Parts {
     pub(crate) resource: Schema,
     pub(crate) prompt: Schema,
     pub(crate) queue: Schema,
+    pub(crate) schedule: Schema,
     pub(crate) group: Schema,
     pub(crate) test: Schema,
     pub(crate) definitions: Map,
@@ -163,6 +174,7 @@ impl Parts {
         let resource = with_optional_action(&ResourceConfig::schema(&mut defs), &patterns, &mut defs);
         let prompt = with_optional_action(&PromptConfig::schema(&mut defs), &patterns, &mut defs);
         let queue = QueueConfig::schema(&mut defs);
+        let schedule = with_enqueue(&ScheduleConfig::schema(&mut defs), kinds, &mut defs);
         let group = GroupConfig::schema(&mut defs);
         let test = TestConfig::schema(&mut defs);
         let (name, mock) = mock_schema(kinds, &mut defs);
@@ -177,7 +189,19 @@ impl Parts {
             ]),
         );
         defs.map.sort_keys();
-        Parts { server, system, action, tool, resource, prompt, queue, group, test, definitions: defs.map }
+        Parts {
+            server,
+            system,
+            action,
+            tool,
+            resource,
+            prompt,
+            queue,
+            schedule,
+            group,
+            test,
+            definitions: defs.map,
+        }
     }
 }
 
@@ -246,6 +270,15 @@ fn with_optional_action(reference: &Schema, action: &Schema, defs: &mut Definiti
     let mut choices = out.get("oneOf").and_then(Value::as_array).unwrap_or_default().to_vec();
     choices.push(object([("not", object([("anyOf", choices.clone().into())]))]));
     out.insert("oneOf".into(), choices.into());
+    out.shift_remove("not");
+    out.into()
+}
+
+/// The same where the action can only be an `enqueue`.
+fn with_enqueue(reference: &Schema, kinds: &Kinds<'_>, defs: &mut Definitions) -> Schema {
+    let only = schedule::enqueue_only(kinds.patterns);
+    let action = any_action(&Kinds { patterns: &only, ..*kinds }, defs);
+    let mut out = with_action(reference, &action, defs).as_object().cloned().unwrap_or_default();
     out.shift_remove("not");
     out.into()
 }

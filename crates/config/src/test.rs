@@ -42,7 +42,7 @@ pub(crate) struct TestConfig {
     /// The queue whose worker is run once, instead of a tool. `$message.id` and `$run` are `test`.
     worker: Option<Spanned<String>>,
 
-    /// The data of the message that the worker gets.
+    /// The data of the message that the worker gets; a list of several where the queue has `batch`.
     message: Option<Node>,
 
     /// Who calls: a name, or `{ name, claims }` with the claims of a token. Anonymous unless set.

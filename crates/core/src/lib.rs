@@ -40,6 +40,7 @@ pub mod group;
 pub mod prompt;
 pub mod queue;
 pub mod resource;
+pub mod schedule;
 pub mod uri;
 
 pub mod clock;

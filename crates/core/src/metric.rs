@@ -163,6 +163,12 @@ pub const QUEUE_EXPIRED: Metric = counter(
     &["queue"],
     "Messages that this process found dead because nobody began them within their `ttl`.",
 );
+pub const SCHEDULE_TICKS: Metric = counter(
+    "renkei_schedule_ticks_total",
+    &["schedule", "outcome"],
+    "Ticks of schedules that this process saw to: `enqueued`, `missed` (nobody was there, and the schedule does not make up for \
+     them) or `failed` (no message could be made).",
+);
 pub const STORE_CALLS: Metric = counter(
     "renkei_store_calls_total",
     &["operation", "outcome"],
@@ -257,6 +263,7 @@ pub const ALL: &[Metric] = &[
     QUEUE_OLDEST,
     QUEUE_LEASES_ENDED,
     QUEUE_EXPIRED,
+    SCHEDULE_TICKS,
     STORE_CALLS,
     STORE_SECONDS,
     STORE_SYNC_SECONDS,

@@ -10,8 +10,9 @@ use std::{fmt, sync::Arc, time::Duration};
 pub use message::{Message, message_id};
 
 use crate::{
-    Pattern, Tree, Value,
+    Effect, Pattern, Tree, Value,
     clock::Timestamp,
+    pattern::repeat_of,
     read::Rate,
     store::{OnDead, OnTaken},
 };
@@ -54,6 +55,23 @@ pub struct Queue {
     pub concurrency: usize,
     /// Attempts begun, in one process.
     pub rate: Option<Rate>,
+    /// Messages that the worker handles together.
+    pub batch: Option<Batching>,
+}
+
+/// Which messages are handled together: those of a first attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batching {
+    pub max: usize,
+    /// How long the first one waits for others.
+    pub wait: Duration,
+}
+
+impl QueuePlan {
+    /// What another attempt of its worker can do. A batch is another run when it is repeated: `$key` protects nothing then.
+    pub fn repeat_of(&self, worker: &dyn Pattern) -> Effect {
+        if self.about.batch.is_some() { worker.effect() } else { repeat_of(worker) }
+    }
 }
 
 /// Which messages are the same.

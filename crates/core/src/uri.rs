@@ -215,6 +215,9 @@ fn decoded(text: &str) -> Option<String> {
     (!value.contains('\0')).then(|| value.into_owned())
 }
 
+/// Under which queues are resources.
+const QUEUES: &str = "renkei://queues/";
+
 fn check_scheme(text: &str) -> Result<(), Problem> {
     let whole = |message: String, hint: &str| Problem { from: 0, to: text.len(), message, hint: hint.into() };
     if text.len() > MAX_URI_BYTES {
@@ -230,7 +233,8 @@ fn check_scheme(text: &str) -> Result<(), Problem> {
             "begin with a scheme of your own in small letters: `shop://orders/{id}`",
         ));
     }
-    if scheme == "renkei" {
+    // That of a queue is the one that a config may give.
+    if scheme == "renkei" && !text.starts_with(QUEUES) {
         return Err(whole(
             "the scheme `renkei` is Renkei's own".into(),
             "take another one, such as `shop://…`",
@@ -337,6 +341,7 @@ mod tests {
         assert_eq!(wrong("orders/1"), "`orders/1` is not a URI");
         assert_eq!(wrong("Shop://x"), "`Shop://x` is not a URI");
         assert_eq!(wrong("renkei://x"), "the scheme `renkei` is Renkei's own");
+        assert!(UriTemplate::parse("renkei://queues/jobs").is_ok());
         assert_eq!(wrong("shop:"), "nothing stands behind `shop:`");
         assert_eq!(wrong("shop://a b"), "` ` cannot stand in a URI");
         assert_eq!(wrong("shop://a}"), "`}` cannot stand in a URI");

@@ -3,6 +3,7 @@
 pub mod durable;
 pub mod engine;
 pub mod queue;
+pub mod schedule;
 
 mod aggregate;
 mod ask;

@@ -7,7 +7,10 @@ use renkei_core::{
     store::{Maintain, Stats},
 };
 
-use super::opened::{say, with_code};
+use super::{
+    opened::{say, with_code},
+    whole,
+};
 use crate::{
     cli::{StoreArgs, StoreCommand},
     exit,
@@ -26,7 +29,11 @@ pub(crate) async fn run(command: StoreCommand) -> ExitCode {
 
 async fn told(args: &StoreArgs, what: impl AsyncFnOnce(&dyn Maintain) -> Result<Done>) -> ExitCode {
     with_code(args, async |opened| {
-        let done = what(&*opened.store).await?;
+        // That it cannot be done says nothing against the command line.
+        let done = match what(&*opened.store).await {
+            Ok(done) => done,
+            Err(error) => return Ok(exit::fail(&format!("failed to {}", whole(&error)))),
+        };
         say(&if args.json { done.json.to_json_pretty() } else { done.text });
         Ok(if done.good { ExitCode::SUCCESS } else { ExitCode::from(exit::FAILED) })
     })

@@ -2,7 +2,7 @@
 
 use std::{io::Write as _, process::ExitCode, sync::Arc};
 
-use renkei_core::{Error, Kind, Result, diagnostic::suggest, store::Maintain};
+use renkei_core::{Error, Kind, Result, diagnostic::suggest, schedule::SchedulePlan, store::Maintain};
 
 use super::{open, whole};
 use crate::{
@@ -11,10 +11,12 @@ use crate::{
     logging::{Aside, Log},
 };
 
-/// A store, and the queues that the config has.
+/// A store, and what the config has that is kept in it.
 pub(crate) struct Opened {
     pub(crate) store: Arc<dyn Maintain>,
+    /// The queues.
     pub(crate) configured: Vec<Arc<str>>,
+    pub(crate) schedules: Vec<SchedulePlan>,
 }
 
 /// Opens the store of a config, which must be there, and closes it after `then`.
@@ -39,7 +41,7 @@ pub(super) async fn with_code(
         Err(error) => return exit::fail(&format!("failed to {}", whole(&error))),
     };
     let configured = loaded.plan.queues.iter().map(|queue| queue.about.name.clone()).collect();
-    let opened = Opened { store, configured };
+    let opened = Opened { store, configured, schedules: loaded.plan.schedules };
     let done = then(&opened).await;
     opened.store.close().await;
     done.unwrap_or_else(|error| match error.kind() {

@@ -15,6 +15,12 @@ use serde_json::{Value, json};
 /// Nothing here takes so long, unless something is wrong.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A number that whoever starts the tests may say.
+#[expect(clippy::disallowed_methods, reason = "how long a test takes is up to whoever starts it")]
+pub(crate) fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
 pub(crate) struct House {
     folder: tempfile::TempDir,
     pub(crate) ledger: FaultServer,
@@ -71,6 +77,18 @@ impl House {
     pub(crate) fn json(&self, words: &[&str]) -> Value {
         let text = self.run(&[words, &["--json"]].concat());
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+
+    /// Waits until a command says so.
+    pub(crate) fn wait_json(&self, words: &[&str], done: impl Fn(&Value) -> bool) -> Value {
+        let began = Instant::now();
+        loop {
+            let said = self.json(words);
+            if done(&said) {
+                return said;
+            }
+            assert!(began.elapsed() < PATIENCE, "{said}");
+        }
     }
 
     /// What `renkei queue list` says of a queue.
@@ -154,6 +172,13 @@ impl Process {
         log.clone()
     }
 
+    /// The most memory that it needed so far, in kilobytes.
+    pub(crate) fn most_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches("kB").trim().parse().unwrap()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
@@ -172,20 +197,27 @@ impl Process {
 
     /// Calls a tool. The error is the transport's.
     pub(crate) fn try_call(&self, name: &str, arguments: Value) -> std::io::Result<Value> {
-        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
-            "name": name, "arguments": arguments,
-            "_meta": {
-                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-                "io.modelcontextprotocol/clientCapabilities": {},
-            },
-        }})
-        .to_string();
+        self.try_request("tools/call", json!({ "name": name, "arguments": arguments }), Some(name))
+    }
+
+    /// Sends a request, which has to be answered. `name` is what the header says that it is about.
+    pub(crate) fn request(&self, method: &str, params: Value, name: Option<&str>) -> Value {
+        self.try_request(method, params, name).unwrap()
+    }
+
+    fn try_request(&self, method: &str, mut params: Value, name: Option<&str>) -> std::io::Result<Value> {
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+        });
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
+        let name = name.map(|name| format!("Mcp-Name: {name}\r\n")).unwrap_or_default();
         let mut stream = TcpStream::connect(&self.address)?;
         write!(
             stream,
             "POST /mcp HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: application/json\r\n\
              Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\n\
-             Mcp-Method: tools/call\r\nMcp-Name: {name}\r\nContent-Length: {}\r\n\r\n{body}",
+             Mcp-Method: {method}\r\n{name}Content-Length: {}\r\n\r\n{body}",
             self.address,
             body.len(),
         )?;

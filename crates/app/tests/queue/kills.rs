@@ -7,16 +7,11 @@ use std::{
 
 use serde_json::json;
 
-use crate::house::{House, PATIENCE, Process};
+use crate::house::{House, PATIENCE, Process, number};
 
 /// So often in CI. `RENKEI_KILLS` says another number, `RENKEI_SEED` another seed.
 const KILLS: u64 = 15;
 const PRODUCERS: i64 = 4;
-
-#[expect(clippy::disallowed_methods, reason = "how long a test takes is up to whoever starts it")]
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
 
 /// Each producer has a key of its own, and sends the next number only when the one before was acknowledged.
 const CONFIG: &str = "tools:

@@ -3,10 +3,14 @@
 
 mod house;
 
+mod batches;
 mod check;
 mod consumers;
 mod kills;
+mod many;
 mod messages;
 mod once;
 mod operators;
 mod processes;
+mod resources;
+mod schedules;

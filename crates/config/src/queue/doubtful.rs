@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use renkei_core::{
-    Diagnostic, Diagnostics, Effect, Entry, Span,
-    pattern::{queues_fed_by, repeat_of},
-    queue::QueuePlan,
-};
+use renkei_core::{Diagnostic, Diagnostics, Effect, Entry, Span, pattern::queues_fed_by, queue::QueuePlan};
 
 use crate::action::World;
 
@@ -39,12 +35,13 @@ fn warn_of_idle(plans: &[(&Entry, QueuePlan)], world: &World<'_>, d: &mut Diagno
 fn warn_of_repeats(plans: &[(&Entry, QueuePlan)], d: &mut Diagnostics) {
     for (entry, plan) in plans {
         let Some(worker) = &plan.worker else { continue };
-        if plan.about.attempts > 1 && repeat_of(&**worker) == Effect::Write {
+        if plan.about.attempts > 1 && plan.repeat_of(&**worker) == Effect::Write {
             let span = entry.value.entry("worker").map_or(entry.key_span, |worker| worker.key_span);
             let message = format!("a second attempt of the worker of `{}` may do its work twice", entry.key);
-            d.push(Diagnostic::warning(span, message).hint(
-                "send `$key` with what it changes (it is the same in every attempt), or write `effect: idempotent` where a repeat does no harm",
-            ));
+            d.push(Diagnostic::warning(span, message).hint(match plan.about.batch {
+                None => "send `$key` with what it changes (it is the same in every attempt), or write `effect: idempotent` where a repeat does no harm",
+                Some(_) => "send the ids of the messages (`$messages[].id`, the same in every attempt; `$key` is not) with what it changes, and write `effect: idempotent`",
+            }));
         }
     }
 }

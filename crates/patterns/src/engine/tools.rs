@@ -13,6 +13,7 @@ use renkei_core::{
     queue::QueuePlan,
     resource::ResourcePlan,
     run::{Journal, ProgressSink},
+    schedule::SchedulePlan,
     store::Store,
     task::{Begun, Support, Task, Tasks},
     tool::{Content, ToolInfo, ToolPlan, ToolResult, Tools, UnknownTool},
@@ -110,6 +111,7 @@ pub struct Engine {
     pub(super) permits: Arc<Semaphore>,
     store: Option<Arc<dyn Store>>,
     pub(super) queues: IndexMap<Arc<str>, Arc<QueuePlan>>,
+    pub(super) schedules: Vec<Arc<SchedulePlan>>,
 }
 
 /// Who hears how far a run is, and who writes it down.
@@ -152,6 +154,7 @@ impl Engine {
             permits: Arc::new(Semaphore::new(options.concurrent_calls)),
             store: None,
             queues: IndexMap::new(),
+            schedules: Vec::new(),
             options,
         })
     }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use renkei_core::{
     Result, metric,
     queue::Queue,
-    store::{Change, Changes, Claim, Claims, MAX_CLAIM, Store},
+    store::{Batch, Change, Changes, Claim, Claims, Job, JobChange, MAX_CLAIM, Store, Verdict, When},
 };
 use tokio::{
     sync::watch,
@@ -14,7 +14,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{PAUSED, Paused, attempt::Attempt, pace::Pace, workers::Definition};
+use super::{
+    PAUSED, Paused,
+    attempt::Attempt,
+    gather::{Gathered, Together},
+    pace::Pace,
+    workers::Definition,
+};
 
 /// How often an idle queue is looked at without a hint: hints from other processes may not come.
 const POLL: Duration = Duration::from_millis(500);
@@ -32,7 +38,11 @@ pub(super) struct Claimer {
 
 /// What the loop remembers from one turn to the next.
 struct Memory {
-    attempts: JoinSet<()>,
+    /// Each gives how many messages it had.
+    attempts: JoinSet<usize>,
+    /// Messages that are worked on.
+    under_way: usize,
+    gathered: Gathered,
     pace: Option<Pace>,
     paused: bool,
     /// When the pause was looked at.
@@ -44,24 +54,36 @@ impl Claimer {
     /// Until `stop`; then waits for the attempts under way.
     pub(super) async fn run(mut self) {
         let mut changes = self.store.changes();
-        let mut memory =
-            Memory { attempts: JoinSet::new(), pace: None, paused: false, looked: None, trouble: TROUBLE.0 };
+        let mut memory = Memory {
+            attempts: JoinSet::new(),
+            under_way: 0,
+            gathered: Gathered::default(),
+            pace: None,
+            paused: false,
+            looked: None,
+            trouble: TROUBLE.0,
+        };
         while !self.stop.is_cancelled() {
             let definition = self.definition.borrow_and_update().clone();
+            if let Some(together) = memory.gathered.due(Instant::now(), definition.as_ref()) {
+                self.begin(&mut memory, together);
+            }
             let next = match &definition {
                 Some(definition) => self.turn(definition, &mut memory).await,
                 None => None,
             };
+            // A batch that is gathered does not wait for room.
+            let next = next.into_iter().chain(memory.gathered.until()).min();
             // The next turn comes at `next`, or when something has happened.
             let look = next.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
             tokio::select! {
                 () = self.stop.cancelled() => {}
                 changed = self.definition.changed() => if changed.is_err() { break },
                 Some(ended) = memory.attempts.join_next() => {
-                    told(ended);
+                    memory.ended(ended);
                     // Those that ended at the same moment make room for one claim, not for many.
                     while let Some(ended) = memory.attempts.try_join_next() {
-                        told(ended);
+                        memory.ended(ended);
                     }
                 }
                 hint = hint(&mut changes, &self.name), if next.is_some() => match hint {
@@ -72,8 +94,11 @@ impl Claimer {
                 () = sleep_until(look), if next.is_some() => {}
             }
         }
+        if let Some(together) = memory.gathered.take() {
+            self.give_back(together).await;
+        }
         while let Some(ended) = memory.attempts.join_next().await {
-            told(ended);
+            memory.ended(ended);
         }
     }
 
@@ -82,7 +107,8 @@ impl Claimer {
         let queue = &definition.queue.about;
         loop {
             let now = Instant::now();
-            let free = queue.concurrency.saturating_sub(memory.attempts.len()).min(MAX_CLAIM);
+            let taken = memory.under_way + memory.gathered.len();
+            let free = queue.concurrency.saturating_sub(taken).min(MAX_CLAIM);
             if free == 0 {
                 return None;
             }
@@ -107,19 +133,36 @@ impl Claimer {
                 pace.spend(now, found);
             }
             for job in claims.jobs {
-                let attempt = Attempt {
-                    definition: definition.clone(),
-                    store: self.store.clone(),
-                    job,
-                    claimed: now,
-                    end: self.end.clone(),
+                // One that failed in a batch is tried by itself: it may have been the reason.
+                let together = match queue.batch {
+                    Some(batch) if job.attempts == 1 => memory.gathered.add(job, definition, batch, now),
+                    _ => Some(Together { definition: definition.clone(), jobs: vec![job], claimed: now }),
                 };
-                memory.attempts.spawn(attempt.run());
+                if let Some(together) = together {
+                    self.begin(memory, together);
+                }
             }
             if found < max || self.stop.is_cancelled() {
                 let due = claims.next.map_or(POLL, |next| next.since(self.store.now()));
                 return Some(Instant::now() + due.clamp(Duration::from_millis(1), POLL));
             }
+        }
+    }
+
+    fn begin(&self, memory: &mut Memory, together: Together) {
+        let Together { definition, jobs, claimed } = together;
+        memory.under_way += jobs.len();
+        let attempt = Attempt { definition, store: self.store.clone(), jobs, claimed, end: self.end.clone() };
+        memory.attempts.spawn(attempt.run());
+    }
+
+    /// Nothing was done with them: the attempt does not count.
+    async fn give_back(&self, together: Together) {
+        let release = |job: &Job| JobChange::Release { lease: job.lease(), run_at: When::Now };
+        let jobs = together.jobs.iter().map(release).collect();
+        let released = self.store.commit(Batch { jobs, ..Batch::new() }).await;
+        if let Err(error) = released.and_then(Verdict::into_result) {
+            tracing::warn!(queue = &*self.name, "messages come again when their leases have ended: {error}");
         }
     }
 
@@ -164,6 +207,19 @@ impl Claimer {
 }
 
 impl Memory {
+    fn ended(&mut self, ended: std::result::Result<usize, tokio::task::JoinError>) {
+        match ended {
+            Ok(messages) => self.under_way -= messages,
+            Err(error) => {
+                tracing::error!(%error, "an attempt ended early: a fault in Renkei; its lease runs out");
+            }
+        }
+        // After a fault nobody says how many there were.
+        if self.attempts.is_empty() {
+            self.under_way = 0;
+        }
+    }
+
     /// How many attempts the queue's rate lets begin.
     fn room(&mut self, queue: &Queue, now: Instant, free: usize) -> usize {
         match (queue.rate, &self.pace) {
@@ -191,11 +247,5 @@ async fn hint(changes: &mut Changes, queue: &str) -> Hint {
             Some(_) => {}
             None => return Hint::Closed,
         }
-    }
-}
-
-fn told(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended {
-        tracing::error!(%error, "an attempt ended early: a fault in Renkei; its lease runs out");
     }
 }

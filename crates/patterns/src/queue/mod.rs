@@ -8,11 +8,15 @@ mod workers;
 
 mod attempt;
 mod claims;
+mod gather;
 pub(crate) mod verdict;
 
 mod pace;
 mod pause;
 mod watch;
+
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub mod operate;
 

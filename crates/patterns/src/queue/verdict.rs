@@ -17,6 +17,23 @@ pub(crate) fn of(queue: &Queue, job: &Job, error: &Error, share: f64) -> JobChan
     }
 }
 
+/// The same for a message of a batch that has failed. Nobody knows which of its messages it was: each is tried again by
+/// itself, at once where no repeat of the whole would have helped. Where a repeat may do the work twice, and nobody knows
+/// whether it was done, none follows.
+pub(super) fn of_batch(
+    queue: &Queue,
+    job: &Job,
+    error: &Error,
+    share: f64,
+    repeats_safely: bool,
+) -> JobChange {
+    let is_doubtful = error.was_applied() == Applied::Unknown && !repeats_safely;
+    if error.retry_advice() != Retry::Never || is_doubtful || job.attempts >= queue.attempts {
+        return of(queue, job, error, share);
+    }
+    JobChange::Retry { lease: job.lease(), run_at: When::Now, error: noted(error) }
+}
+
 /// How long until another attempt. Nothing: no repeat mends it, or there were enough.
 fn wait(queue: &Queue, job: &Job, error: &Error, share: f64) -> Option<Duration> {
     let backoff = queue.backoff.wait(job.attempts, share);
@@ -61,6 +78,7 @@ pub(super) fn told(change: &JobChange) -> String {
         JobChange::Retry { run_at: When::After(wait), .. } => {
             format!("another attempt follows in {}", duration::format(*wait))
         }
+        JobChange::Retry { .. } => "each is tried again by itself".to_owned(),
         JobChange::Bury { .. } => "it is a dead letter now".to_owned(),
         _ => "it goes on".to_owned(),
     }
@@ -76,31 +94,13 @@ mod tests {
     use bytes::Bytes;
     use renkei_core::{
         clock::Timestamp,
-        queue::Backoff,
         store::{JobId, JobState, OnDead, Record},
     };
 
-    use super::*;
+    use super::{super::testing, *};
 
     fn queue() -> Queue {
-        Queue {
-            name: "jobs".into(),
-            description: None,
-            input_schema: None,
-            order_by: None,
-            on_dead: OnDead::Skip,
-            unique: None,
-            priority: None,
-            delay: Duration::ZERO,
-            ttl: None,
-            max_length: 10,
-            attempts: 3,
-            backoff: Backoff { first: Duration::from_secs(1), max: Duration::from_secs(10) },
-            lease: Duration::from_secs(30),
-            timeout: Duration::from_secs(60),
-            concurrency: 1,
-            rate: None,
-        }
+        testing::queue("jobs")
     }
 
     fn job(attempts: u32) -> Job {
@@ -154,6 +154,22 @@ mod tests {
         assert_eq!(next(1, of_doubt(doubt(), true)), Some(1));
         assert_eq!(next(1, of_doubt(doubt(), false)), None);
         assert_eq!(next(1, of_doubt(Error::unavailable("reach it"), false)), Some(1));
+    }
+
+    #[test]
+    fn one_bad_message_buries_no_other_one_of_its_batch() {
+        let of = |attempts, error, safe| of_batch(&queue(), &job(attempts), &error, 1.0, safe);
+        let bad = || Error::new(Kind::Invalid, "there is no such customer");
+        assert!(matches!(of(1, bad(), false), JobChange::Retry { run_at: When::Now, .. }));
+        assert!(matches!(of(3, bad(), true), JobChange::Bury { .. }));
+        // The system may be down for all of them.
+        let wait = When::After(Duration::from_secs(1));
+        assert!(
+            matches!(of(1, Error::unavailable("reach it"), false), JobChange::Retry { run_at, .. } if run_at == wait)
+        );
+        let doubt = || Error::internal("a fault").applied(Applied::Unknown);
+        assert!(matches!(of(1, of_doubt(doubt(), false), false), JobChange::Bury { .. }));
+        assert!(matches!(of(1, of_doubt(doubt(), true), true), JobChange::Retry { .. }));
     }
 
     #[test]

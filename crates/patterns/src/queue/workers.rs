@@ -12,7 +12,7 @@ use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{claims::Claimer, watch as numbers};
-use crate::engine::Engine;
+use crate::{engine::Engine, schedule::Ticker};
 
 /// Which work is done here.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +33,7 @@ pub(super) struct Definition {
 /// What each queue's loop is told.
 type Queues = IndexMap<Arc<str>, watch::Sender<Option<Definition>>>;
 
-/// Works on the queues of a store. [`Workers::stop`] ends it and waits for it.
+/// Works on the queues of a store, and sees to the schedules of all of them. [`Workers::stop`] ends it and waits for it.
 pub struct Workers {
     store: Arc<dyn Store>,
     options: Options,
@@ -42,6 +42,8 @@ pub struct Workers {
     /// What is under way is given back.
     end: CancellationToken,
     queues: Arc<Mutex<Queues>>,
+    /// What the ticker of the schedules is told.
+    engine: watch::Sender<Option<Arc<Engine>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -54,18 +56,22 @@ impl Workers {
             stop: CancellationToken::new(),
             end: CancellationToken::new(),
             queues: Arc::default(),
+            engine: watch::Sender::new(None),
             tasks: Mutex::default(),
         };
         let queues = workers.queues.clone();
         let names = move || lock(&queues).keys().cloned().collect();
         let watch = numbers::run(workers.store.clone(), names, workers.stop.clone());
-        lock(&workers.tasks).push(tokio::spawn(watch));
+        let ticker = Ticker::new(workers.store.clone());
+        let ticking = ticker.run(workers.engine.subscribe(), workers.stop.clone());
+        lock(&workers.tasks).extend([tokio::spawn(watch), tokio::spawn(ticking)]);
         workers
     }
 
     /// From now on messages are handled as this engine's config says. Attempts under way end as they began; a queue that
     /// the config has no more is left alone.
     pub fn follow(&self, engine: &Arc<Engine>) {
+        self.engine.send_replace(Some(engine.clone()));
         let wanted = |name: &Arc<str>| self.options.only.as_ref().is_none_or(|only| only.contains(name));
         let mut queues = lock(&self.queues);
         for (name, sender) in queues.iter() {
@@ -120,6 +126,7 @@ impl Workers {
             tracing::error!(%error, "a worker ended early: a fault in Renkei");
         }
         lock(&self.queues).clear();
+        self.engine.send_replace(None);
     }
 }
 
