@@ -8,24 +8,27 @@ import { done, lamp, test, text, url } from './node_common.mjs';
 const label = 'node ext-tasks';
 const protocolVersion = '2026-07-28';
 const clientInfo = { name: 'renkei-tests', version: '1' };
-const clientCapabilities = { extensions: { 'io.modelcontextprotocol/tasks': {} } };
+const clientCapabilities = { elicitation: {}, extensions: { 'io.modelcontextprotocol/tasks': {} } };
 
-/** One request, as the library frames it, and its answer. */
+let requests = 0;
+
+/** One request of the library, and its answer. */
 async function rawDispatch(request, options) {
   const { method, params } = request;
   const name = params?.name ?? params?.taskId ?? params?.uri;
+  const headers = new Headers({
+    'content-type': 'application/json',
+    accept: 'application/json, text/event-stream',
+    'mcp-protocol-version': protocolVersion,
+    'mcp-method': method,
+  });
+  if (name !== undefined) headers.set('mcp-name', name);
+  for (const [key, value] of Object.entries(options?.context?.headers ?? {})) headers.set(key, value);
   const response = await fetch(url, {
     method: 'POST',
     signal: options?.signal,
-    headers: {
-      'content-type': 'application/json',
-      accept: 'application/json, text/event-stream',
-      'mcp-protocol-version': protocolVersion,
-      'mcp-method': method,
-      ...(name === undefined ? {} : { 'mcp-name': name }),
-      ...options?.context?.headers,
-    },
-    body: JSON.stringify(request),
+    headers,
+    body: JSON.stringify({ jsonrpc: '2.0', id: `tasks-${(requests += 1)}`, method, params }),
   });
   const body = await response.text();
   const line = body.split('\n').findLast((candidate) => candidate.includes('"jsonrpc"'));
@@ -33,16 +36,28 @@ async function rawDispatch(request, options) {
   return message.error ? { kind: 'error', error: message.error } : { kind: 'result', result: message.result };
 }
 
-let client;
-let session;
-await test(`${label}: connects and sees that there are tasks`, async () => {
-  client = new Client(clientInfo, { capabilities: clientCapabilities, versionNegotiation: { mode: { pin: protocolVersion } } });
+const asked = [];
+
+/** A client, with somebody who answers. */
+async function connect() {
+  const client = new Client(clientInfo, { capabilities: clientCapabilities, versionNegotiation: { mode: { pin: protocolVersion } } });
   await client.connect(new StreamableHTTPClientTransport(new URL(url)));
-  session = createTaskSessionFromClient(client, {
+  const session = createTaskSessionFromClient(client, {
     endpointId: 'renkei-tests',
     rawDispatch,
     v2RequestFraming: { protocolVersion, clientInfo, clientCapabilities },
+    onInputRequest: async (request, context) => {
+      asked.push({ message: request.params.message, delivery: context.delivery });
+      return { action: 'accept', content: { name: 'lamp' } };
+    },
   });
+  return { client, session };
+}
+
+let client;
+let session;
+await test(`${label}: connects and sees that there are tasks`, async () => {
+  ({ client, session } = await connect());
   assert.equal(session.capabilities.execution, true);
 });
 await test(`${label}: a tool without tasks answers at once`, async () => {
@@ -70,9 +85,13 @@ await test(`${label}: a task is taken up again by its reference`, async () => {
   const execution = await session.callTool('long_item', { id: 1 });
   const reference = execution.serializeReference();
   await execution.detach();
-  const resumed = await session.resumeTask(reference);
+  // As another process would.
+  const later = await connect();
+  const resumed = await later.session.resumeTask(reference);
   const { outcome } = await resumed.settle();
   assert.deepEqual(resultFromTaskOutcome(outcome).structuredContent, lamp);
+  await later.session.close();
+  await later.client.close();
 });
 await test(`${label}: a cancelled task frees its request`, async () => {
   const execution = await session.callTool('long_wait', { id: 'ext-tasks' });
