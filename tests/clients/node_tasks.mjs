@@ -99,6 +99,12 @@ await test(`${label}: a cancelled task frees its request`, async () => {
   const { outcome } = await execution.settle();
   assert.equal(outcome.status, 'cancelled');
 });
+await test(`${label}: a task that asks is answered, and goes on`, async () => {
+  const execution = await session.callTool('long_ask', {});
+  const { outcome } = await execution.settle();
+  assert.deepEqual(resultFromTaskOutcome(outcome).structuredContent, { name: 'lamp' });
+  assert.deepEqual(asked, [{ message: 'Which one?', delivery: 'task-update' }]);
+});
 await test(`${label}: closes`, async () => {
   await session.close();
   await client.close();

@@ -132,6 +132,7 @@ fn task_value(row: &TaskRow) -> Value {
         ("tool", task.tool.clone().into()),
         ("status", task.status.as_str().into()),
         ("message", task.message.clone().into()),
+        ("asks", task.questions.keys().map(|key| Value::from(key.clone())).collect::<Vec<_>>().into()),
         ("principal", row.principal.as_str().into()),
         ("run", row.run.as_str().into()),
         ("created", moment(task.created).into()),

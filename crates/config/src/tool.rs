@@ -70,6 +70,12 @@ pub(crate) struct ToolConfig {
     /// Whether a call becomes a task, which goes on without its caller and survives a restart.
     #[config(default = "never")]
     task: TaskSupport,
+
+    /// Of a task that asks (`ask`): whether the questions that come before its first call are asked before there is a task.
+    /// Then the call ends with them, and becomes a task when it comes again with the answers. Left out, they are the
+    /// task's: it waits for input.
+    #[config(default)]
+    ask_first: bool,
 }
 
 /// Whether a call becomes a task.
@@ -109,7 +115,7 @@ struct AnnotationsConfig {
 }
 
 /// The keys of [`ToolConfig`].
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "description",
     "title",
     "input",
@@ -122,9 +128,10 @@ const KEYS: [&str; 12] = [
     "timeout",
     "idempotency",
     "task",
+    "ask_first",
 ];
 /// Keys that change what clients see or how long they wait, and not what a call does.
-const ABOUT: [&str; 6] = ["description", "title", "annotations", "icons", "timeout", "task"];
+const ABOUT: [&str; 7] = ["description", "title", "annotations", "icons", "timeout", "task", "ask_first"];
 /// Most clients take names up to this.
 const PUBLISHED_NAME: usize = 64;
 
@@ -205,7 +212,7 @@ fn read(entry: &Entry, world: &World<'_>, d: &mut Diagnostics) -> Option<ToolPla
     check_timeout(config.timeout, &tool, d);
     let annotations = config.annotations;
     check_annotations(&annotations, &tool, d);
-    check_task(config.task, action.as_deref(), &tool, d);
+    check_ask_first((config.task, config.ask_first), action.as_deref(), &tool, d);
     if !free {
         return None;
     }
@@ -227,6 +234,7 @@ fn read(entry: &Entry, world: &World<'_>, d: &mut Diagnostics) -> Option<ToolPla
         timeout: config.timeout,
         idempotency: idempotency?,
         task: config.task.into(),
+        asks_first: config.ask_first,
         definition: definition(&members, world),
         input_schema: input_schema?,
     })
@@ -254,16 +262,22 @@ fn names_action(value: &Value) -> bool {
     }
 }
 
-/// Whoever called a task is not there to be asked.
-fn check_task(task: TaskSupport, action: Option<&dyn Pattern>, tool: &Node, d: &mut Diagnostics) {
-    if task == TaskSupport::Never || !action.is_some_and(Pattern::asks) {
-        return;
+fn check_ask_first(
+    (task, asks_first): (TaskSupport, bool),
+    action: Option<&dyn Pattern>,
+    tool: &Node,
+    d: &mut Diagnostics,
+) {
+    let Some(action) = action.filter(|_| asks_first) else { return };
+    let span = tool.entry("ask_first").map_or(tool.span, |entry| entry.key_span);
+    if task == TaskSupport::Never {
+        d.push(
+            Diagnostic::error(span, "there is no task before which it could ask")
+                .hint("add `task: optional` or `task: required`, or remove it"),
+        );
+    } else if !action.asks() {
+        d.push(Diagnostic::error(span, "the tool asks nothing").hint("remove it, or ask with `ask`"));
     }
-    let span = tool.entry("task").map_or(tool.span, |entry| entry.key_span);
-    d.push(
-        Diagnostic::error(span, "a tool that asks (`ask`) cannot become a task in this version")
-            .hint("ask in a tool of its own, or leave out `task`"),
-    );
 }
 
 /// `None` where something is there and wrong.

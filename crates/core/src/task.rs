@@ -3,10 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use indexmap::IndexMap;
 use tokio::time::Instant;
 
 use crate::{
     CallContext, Principal, Result, Value,
+    ask::{Answer, Question},
     clock::Timestamp,
     tool::{ToolResult, UnknownTool},
 };
@@ -39,6 +41,7 @@ impl Support {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
     Working,
+    /// It waits for answers of whoever began it, and nobody works on it.
     InputRequired,
     /// The tool gave a result, or an error of its own.
     Completed,
@@ -86,9 +89,20 @@ pub struct Task {
     pub ttl: Duration,
     /// How often it is worth asking.
     pub poll: Duration,
+    /// What it waits for, by keys of which none comes twice in one task.
+    pub questions: IndexMap<Arc<str>, Question>,
     /// Of one that is completed or failed. An error with a [`protocol_code`](crate::Error::protocol_code) is what
     /// one has failed with.
     pub result: Option<ToolResult>,
+}
+
+impl Task {
+    /// Whether whoever has seen `seen` has missed something.
+    pub fn is_news_after(&self, seen: &Task) -> bool {
+        self.status != seen.status
+            || self.message != seen.message
+            || !self.questions.keys().eq(seen.questions.keys())
+    }
 }
 
 /// What a call became.
@@ -96,7 +110,8 @@ pub struct Task {
 pub enum Begun {
     /// It is durable.
     Task(Task),
-    /// Nothing: why, as the tool's result.
+    /// Nothing: why, as the tool's result. An error that [asks](crate::Error::asked) is what has to be answered first, in a
+    /// call that comes again.
     Refused(ToolResult),
 }
 
@@ -106,12 +121,25 @@ pub trait Tasks: Send + Sync {
     /// Whether calls of the tool become tasks.
     fn support(&self, tool: &str) -> Support;
 
-    /// Begins a call that goes on without its caller. The task is durable when this answers.
+    /// Begins a call that goes on without its caller. The task is durable when this answers. What the caller can be asked
+    /// is what its [`Rounds`](crate::ask::Rounds) say.
     async fn begin(&self, cx: CallContext, tool: &str, arguments: Value) -> Result<Begun, UnknownTool>;
 
     /// # Errors
     /// `not_found` if there is none, if it is somebody else's, or if its time is over.
     async fn task(&self, principal: &Principal, id: &str) -> Result<Task>;
+
+    /// Answers questions of it, by their keys. It goes on as soon as none is left. Answers to what is not asked, or not any
+    /// more, are left out. What is answered is durable when this answers.
+    ///
+    /// # Errors
+    /// As above.
+    async fn answer(
+        &self,
+        principal: &Principal,
+        id: &str,
+        answers: IndexMap<Arc<str>, Answer>,
+    ) -> Result<()>;
 
     /// Asks for its end. Nothing happens to one that has ended.
     ///
@@ -119,7 +147,7 @@ pub trait Tasks: Send + Sync {
     /// As above.
     async fn cancel(&self, principal: &Principal, id: &str) -> Result<()>;
 
-    /// The task, as soon as its status or its message is another one than of `seen`, or at `until`.
+    /// The task, as soon as there is [news](Task::is_news_after) after `seen`, or at `until`.
     ///
     /// # Errors
     /// As above.

@@ -30,6 +30,8 @@ pub struct ToolPlan {
     pub idempotency: Option<IdempotencyPlan>,
     /// Whether a call becomes a task.
     pub task: Support,
+    /// Whether what it asks before its first step is asked before there is a task.
+    pub asks_first: bool,
     /// Tells whether another config says the same of it and of the actions that it may run. A run under way does not go on
     /// when it is another one.
     pub definition: Arc<str>,

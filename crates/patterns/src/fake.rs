@@ -327,6 +327,7 @@ impl Tool {
             timeout: self.timeout,
             idempotency: None,
             task: self.task,
+            asks_first: false,
             definition: self.call.into(),
         }
     }

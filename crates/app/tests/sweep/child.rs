@@ -5,6 +5,7 @@ use std::{fs, path::Path, process::ExitCode, sync::Arc, time::Duration};
 use renkei_config::{Kinds, Loaded};
 use renkei_core::{
     CallContext, Principal, Value,
+    clock::{Clock, SystemClock, Timestamp},
     store::{JobState, Store},
     task::{Begun, Tasks as _},
 };
@@ -33,6 +34,18 @@ tools:
       four: { needs: [three], call: { disk: { read: log.txt } } }
 ";
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than any process here takes: none loses its lease by being slow.
+const LEASE: Duration = Duration::from_secs(120);
+
+/// The clock of a process that comes later: the leases of the one before are over, without anybody waiting for that.
+#[derive(Debug)]
+struct Later;
+
+impl Clock for Later {
+    fn now(&self) -> Timestamp {
+        SystemClock.now().after(2 * LEASE)
+    }
+}
 
 pub(crate) fn prepare(folder: &Path) {
     fs::create_dir(folder.join("effects")).unwrap();
@@ -61,7 +74,9 @@ async fn work(folder: &Path, begins: bool, points: Arc<Points>) {
         system.system = Arc::new(WatchedSystem { system: system.system.clone(), points: points.clone() });
     }
     let options = Options { base_dir: plan.base_dir, ..Options::default() };
-    let opened = SqliteStore::open(sqlite::Options::new(folder.join("renkei.db"))).await.unwrap();
+    let clock: Arc<dyn Clock> = if begins { Arc::new(SystemClock) } else { Arc::new(Later) };
+    let file = sqlite::Options { clock, ..sqlite::Options::new(folder.join("renkei.db")) };
+    let opened = SqliteStore::open(file).await.unwrap();
     let opened: Arc<dyn Store> = Arc::new(opened);
     let store: Arc<dyn Store> = Arc::new(Watched { store: opened.clone(), points });
     let engine = Arc::new(Engine::new(systems, plan.tools, options).unwrap().keeping(store.clone()));
@@ -72,7 +87,7 @@ async fn work(folder: &Path, begins: bool, points: Arc<Points>) {
         assert!(matches!(begun, Begun::Task(_)), "{begun:?}");
     }
     let (stop, current) = (CancellationToken::new(), engine.clone());
-    let lease = HostOptions { lease: Duration::from_millis(500), ..HostOptions::default() };
+    let lease = HostOptions { lease: LEASE, ..HostOptions::default() };
     let host = tokio::spawn(Host::new(store, move || current.clone(), lease).run(stop.clone()));
     let until = Instant::now() + PATIENCE;
     while unfinished(&*opened).await {

@@ -17,16 +17,19 @@ pub(crate) const EXTENSION: &str = "io.modelcontextprotocol/tasks";
 /// A server that ends with the test.
 pub(crate) struct Serving {
     child: Child,
-    // Kept, so that it can write.
-    _stderr: BufReader<ChildStderr>,
+    stderr: BufReader<ChildStderr>,
     pub(crate) address: String,
 }
 
 impl Serving {
-    #[expect(clippy::zombie_processes, reason = "where it did not start, the test is over")]
     pub(crate) fn start(folder: &Path) -> Self {
+        Serving::logging(folder, "error")
+    }
+
+    #[expect(clippy::zombie_processes, reason = "where it did not start, the test is over")]
+    pub(crate) fn logging(folder: &Path, level: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_renkei"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--log", "error"]).current_dir(folder);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--log", level]).current_dir(folder);
         command.env_remove("RENKEI_LOG").stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
@@ -36,7 +39,7 @@ impl Serving {
             assert!(stderr.read_line(&mut all).unwrap() > 0, "the server ended: {all}");
             if let Some((_, address)) = all[from..].split_once("listening on http://") {
                 let address = address.trim().strip_suffix("/mcp").unwrap().to_owned();
-                return Serving { child, _stderr: stderr, address };
+                return Serving { child, stderr, address };
             }
         }
     }
@@ -47,9 +50,22 @@ impl Serving {
         self.child.wait().unwrap();
     }
 
-    pub(crate) fn terminate(mut self) -> bool {
+    pub(crate) fn signal(&self, signal: &str) {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    }
+
+    /// Waits until it has logged something.
+    pub(crate) fn wait_for_log(&mut self, text: &str) {
+        let mut line = String::new();
+        while !line.contains(text) {
+            line.clear();
+            assert!(self.stderr.read_line(&mut line).unwrap() > 0, "the server ended");
+        }
+    }
+
+    pub(crate) fn terminate(mut self) -> bool {
+        self.signal("-TERM");
         self.child.wait().unwrap().success()
     }
 
@@ -58,7 +74,7 @@ impl Serving {
         let extensions = if knows_tasks { json!({ EXTENSION: {} }) } else { json!({}) };
         params["_meta"] = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": { "extensions": extensions },
+            "io.modelcontextprotocol/clientCapabilities": { "extensions": extensions, "elicitation": {} },
         });
         let name = params["name"].as_str().or(params["taskId"].as_str());
         let name = name.map(|name| format!("Mcp-Name: {name}\r\n")).unwrap_or_default();

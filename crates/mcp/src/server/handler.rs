@@ -165,7 +165,9 @@ impl ServerHandler for Handler {
     ) -> Result<CallToolResponse, ErrorData> {
         let server = self.server();
         match &server.tasks {
-            Some(tasks) if server.concerns_tasks(&request.name) => server.task(tasks, request, context).await,
+            Some(tasks) if server.concerns_tasks(&request.name) => {
+                server.task(tasks, request, context, self.asked.level()).await
+            }
             _ => server.call(request, context, self.asked.level()).await,
         }
     }
@@ -187,8 +189,7 @@ impl ServerHandler for Handler {
     ) -> Result<(), ErrorData> {
         let server = self.server();
         let tasks = offered::<UpdateTaskMethod, _>(&server.tasks)?;
-        // Answers to questions that no one asked are left alone.
-        server.get_task(tasks, &request.task_id, &context).await.map(drop)
+        server.update_task(tasks, request, &context).await
     }
 
     async fn cancel_task(

@@ -136,7 +136,7 @@ fn followed(task: Task, principal: Arc<Principal>, endpoint: Arc<Endpoint>, meta
                 let tasks = server.tasks.as_ref()?;
                 let until = Instant::now() + LOOK_AGAIN;
                 let task = tasks.changed(&principal, &seen, until).await.ok()?;
-                if task.status != seen.status || task.message != seen.message {
+                if task.is_news_after(&seen) {
                     let ended = task.status.is_final();
                     let told = server.told(task.clone(), &meta);
                     return Some((told, (!ended).then_some(Next::Wait(task))));

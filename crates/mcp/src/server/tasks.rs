@@ -6,7 +6,10 @@
 use std::{sync::Arc, time::Duration};
 
 use renkei_core::{
-    CallContext, Error, Kind, Value, duration,
+    CallContext, Error, Kind, Value,
+    ask::Asking,
+    duration,
+    run::Level,
     task::{self, Begun, Status, Support, Task, Tasks},
     tool::{Content, ToolResult},
 };
@@ -15,7 +18,7 @@ use rmcp::{
     model::{
         CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, CreateTaskResult,
         DetailedTask, GetTaskResult, JsonObject, ProgressNotificationParam, TaskPayload, TaskStatus, Tool,
-        ToolAnnotations,
+        ToolAnnotations, UpdateTaskParams,
     },
     service::RequestContext,
 };
@@ -24,6 +27,7 @@ use tracing::Instrument as _;
 
 use super::{
     Server,
+    ask::{self, Again},
     call::{Record, arguments, begin, milliseconds, principal},
     handler::is_modern,
     publish,
@@ -74,6 +78,7 @@ impl Server {
         tasks: &Arc<dyn Tasks>,
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
+        level: Option<Level>,
     ) -> Result<CallToolResponse, ErrorData> {
         if request.name == STATUS_TOOL {
             return self.status(tasks, &context).await.map(CallToolResponse::Complete);
@@ -87,15 +92,24 @@ impl Server {
         if tasks.support(name) == Support::Required && !knows_tasks {
             return Err(lacking());
         }
+        // It is asked while it waits: a task of which it knows nothing could not ask it.
+        if !knows_tasks && self.tools.find(name).is_some_and(|tool| tool.asks) {
+            return self.call(request, context, level).await;
+        }
+        let again = Again { state: request.request_state, responses: request.input_responses };
+        let asking = if knows_tasks { self.asking(again, &context)?.0 } else { Asking::Nobody };
         let (span, trace) = begin("tools/call", name, &context, self.passes_baggage);
         let deadline = Instant::now() + self.tools.timeout(name);
-        let cx = CallContext { trace, ..CallContext::new(deadline, principal(&context)) };
+        let cx = CallContext { trace, asking, ..CallContext::new(deadline, principal(&context)) };
         let record = Record { tool: name, cx };
         let begun = tasks.begin(record.cx.clone(), name, arguments(&context)).instrument(span).await;
         let task = match begun {
             Ok(Begun::Task(task)) => task,
             Ok(Begun::Refused(result)) => {
                 let result = record.finish(result, is_modern(&context))?;
+                if let Some(asked) = result.error.as_ref().and_then(Error::asked) {
+                    return ask::required(asked).map(CallToolResponse::InputRequired);
+                }
                 return Ok(CallToolResponse::Complete(publish::result(result, &self.exact)));
             }
             Err(unknown) => return Err(super::call::unknown_tool(&unknown.0)),
@@ -188,6 +202,17 @@ impl Server {
         Ok(GetTaskResult::new(self.detailed(task)))
     }
 
+    pub(super) async fn update_task(
+        &self,
+        tasks: &Arc<dyn Tasks>,
+        request: UpdateTaskParams,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let caller = principal(context);
+        let answers = ask::answers(request.input_responses, context)?;
+        tasks.answer(&caller, &request.task_id, answers).await.map_err(|error| failure(&error))
+    }
+
     pub(super) async fn cancel_task(
         &self,
         tasks: &Arc<dyn Tasks>,
@@ -218,7 +243,13 @@ impl Server {
                 TaskPayload::Failed { error: members(error) }
             }
             (Status::Cancelled, _) => TaskPayload::Cancelled,
-            (Status::Working | Status::InputRequired, _) => TaskPayload::Working,
+            (Status::InputRequired, _) => match ask::requests(&task.questions) {
+                Ok(input_requests) => TaskPayload::InputRequired { input_requests },
+                Err(error) => {
+                    TaskPayload::Failed { error: members(serde_json::to_value(error).unwrap_or_default()) }
+                }
+            },
+            (Status::Working, _) => TaskPayload::Working,
         };
         DetailedTask::new(head, payload)
     }

@@ -1,60 +1,67 @@
 //! One attempt at a run: from the claim of its job until it has ended, or is left to somebody else.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use renkei_core::{
     Applied, CallContext, Error, Kind, Result, Value,
-    run::{Progress, ProgressSink},
-    store::{
-        Batch, CellExpected, Change, Job, JobChange, JobError, Lease, NewCell, OnDead, Store, Verdict, When,
-    },
+    ask::Asking,
+    clock::Timestamp,
+    store::{Batch, CellExpected, Job, JobChange, JobError, Lease, NewCell, OnDead, Store, Verdict, When},
     task::Status,
     tool::ToolResult,
 };
 use tokio::{
-    sync::{Notify, mpsc},
-    time::{Instant, sleep, sleep_until, timeout, timeout_at},
+    sync::mpsc,
+    time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    asking::{Asked, Conversation, Round},
+    beside::Reports,
     history::History,
     host::HostOptions,
     journal::{RunJournal, WAITING},
     record::{self, CLAIMED, ENDED, Started},
     scribe::{Scribe, Trouble},
     stream,
-    task::{CANCEL, Kept, RESULT, TASK},
+    task::{ASKS, CANCEL, Kept, RESULT, TASK},
 };
 use crate::engine::Engine;
 
-/// How far a run is goes to the store so often at most.
-const TELL: Duration = Duration::from_millis(500);
-/// Another process's wishes are seen after so long at the latest.
-const LOOK: Duration = Duration::from_secs(1);
 /// The pause after a store that was in trouble; it doubles with every attempt, up to the longest.
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// An attempt at a run.
 pub(super) struct Attempt {
-    store: Arc<dyn Store>,
-    engine: Arc<Engine>,
-    options: Arc<HostOptions>,
-    job: Job,
-    lease: Lease,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) engine: Arc<Engine>,
+    pub(super) options: Arc<HostOptions>,
+    pub(super) job: Job,
+    pub(super) lease: Lease,
     /// Until then it is ours, if the store says nothing else.
-    claimed: Instant,
+    pub(super) claimed: Instant,
+}
+
+/// What is known of a run that is taken up.
+#[derive(Clone, Copy, Debug)]
+struct SoFar {
+    has_done: bool,
+    has_asked: bool,
+    /// With the time that answers took.
+    deadline: Timestamp,
 }
 
 /// How an attempt ended.
-#[derive(Debug)]
-enum End {
+pub(super) enum End {
     /// The run has.
     Ended(ToolResult),
+    /// It goes on when it is answered.
+    Asks(Round),
     /// It goes on elsewhere.
     Left,
     Trouble(Trouble),
@@ -104,18 +111,25 @@ impl Attempt {
             return self.leave(&mut scribe, Some(trouble)).await;
         }
         let known = std::mem::take(&mut history.steps);
-        let is_fresh = known.is_empty();
+        let asked = std::mem::take(&mut history.asked);
+        let so_far = SoFar {
+            has_done: !known.is_empty(),
+            has_asked: asked.rounds > 0,
+            deadline: history.started.deadline.after(asked.paused(self.store.now())),
+        };
         let limits = (history.bytes, self.options.journal_bytes);
         let journal = Arc::new(RunJournal::new(known, (orders, first), limits));
-        let end = match self.obstacle(&history.started, is_fresh, task).await {
+        let end = match self.obstacle(&history.started, so_far, task).await {
             Some(error) => End::Ended(self.engine.refused(&history.started.tool, error)),
             None => {
                 let parts = (&mut scribe, &journal, &closed);
-                self.act(run, task, history.started, parts, stop).await
+                let left = so_far.deadline.since(self.store.now());
+                self.act((run, task), (history.started, asked, left), parts, stop).await
             }
         };
         match end {
             End::Ended(result) => self.conclude(&mut scribe, task, result).await,
+            End::Asks(round) => self.suspend(&mut scribe, task, &round).await,
             End::Left => self.leave(&mut scribe, None).await,
             End::Trouble(trouble) => self.leave(&mut scribe, Some(trouble)).await,
         }
@@ -136,14 +150,14 @@ impl Attempt {
     }
 
     /// Why the run must not go on.
-    async fn obstacle(&self, started: &Started, is_fresh: bool, task: Option<&str>) -> Option<Error> {
+    async fn obstacle(&self, started: &Started, so_far: SoFar, task: Option<&str>) -> Option<Error> {
         // What was recorded is done, and more may be.
-        let applied = if is_fresh { Applied::No } else { Applied::Unknown };
+        let applied = if so_far.has_done { Applied::Unknown } else { Applied::No };
         let tool = &started.tool;
         if self.is_to_end(task).await {
             return Some(cancelled().applied(applied));
         }
-        if self.store.now() >= started.deadline {
+        if self.store.now() >= so_far.deadline {
             let message = "the time for the whole run was used up while nobody worked on it";
             return Some(
                 Error::new(Kind::Timeout, message).applied(applied).retry(renkei_core::Retry::Never),
@@ -159,8 +173,8 @@ impl Attempt {
         }
         let message = match self.engine.definition(tool) {
             None => format!("the tool `{tool}` was removed from the config while this run was under way"),
-            // Nothing was done yet: it runs as the config says now.
-            Some(_) if is_fresh => return None,
+            // Nothing was done yet, and nobody was told what would be: it runs as the config says now.
+            Some(_) if !so_far.has_done && !so_far.has_asked => return None,
             Some(definition) if definition == started.definition => return None,
             Some(_) => format!(
                 "the tool `{tool}` was changed in the config while this run was under way: what its steps did stays, and the rest was not done; `renkei run show` says how far it came"
@@ -172,16 +186,19 @@ impl Attempt {
     /// Runs the action, beside everything that keeps the run alive.
     async fn act(
         &self,
-        run: &str,
-        task: Option<&str>,
-        started: Started,
+        (run, task): (&str, Option<&str>),
+        (started, asked, left): (Started, Asked, Duration),
         (scribe, journal, closed): (&mut Scribe, &Arc<RunJournal>, &CancellationToken),
         stop: CancellationToken,
     ) -> End {
-        let left = started.deadline.since(self.store.now());
         let reports = Arc::new(Reports::default());
+        let limits = self.engine.ask_limits();
+        let limit = limits.time;
+        let conversation = Conversation::new(started.abilities, asked, limits.clone(), self.store.now());
+        let conversation = Arc::new(conversation);
         let cx = CallContext {
             start: Some(started.start(run)),
+            asking: Asking::Live { asker: conversation.clone(), limit },
             ..CallContext::new(Instant::now() + left, Arc::new(started.principal.clone()))
         };
         let cancel = cx.cancel.clone();
@@ -207,7 +224,7 @@ impl Attempt {
             tokio::select! {
                 biased;
                 written = &mut writing => break End::Trouble(written.err().unwrap_or(Trouble::Lost)),
-                result = &mut action => break End::Ended(result),
+                result = &mut action => break self.of_action(&started.tool, result, &conversation),
                 () = &mut held => break End::Trouble(Trouble::Lost),
                 () = &mut draining => break End::Left,
                 () = &mut wish, if !is_cancelled => {
@@ -230,7 +247,7 @@ impl Attempt {
     }
 
     /// The run has ended: its result, the end of its task and of its job are one commit.
-    async fn conclude(&self, scribe: &mut Scribe, task: Option<&str>, result: ToolResult) {
+    pub(super) async fn conclude(&self, scribe: &mut Scribe, task: Option<&str>, result: ToolResult) {
         let mut batch = self.finish(Batch::new());
         let result = self.fitting(result);
         if let Some(id) = task {
@@ -243,7 +260,8 @@ impl Attempt {
                     batch = batch
                         .set(TASK, id, CellExpected::Any, kept.cell())
                         .set(RESULT, id, CellExpected::Any, stored)
-                        .delete(CANCEL, id, CellExpected::Any);
+                        .delete(CANCEL, id, CellExpected::Any)
+                        .delete(ASKS, id, CellExpected::Any);
                 }
                 // Its time is over: nobody may ask for it any more.
                 Ok(None) => {}
@@ -309,12 +327,12 @@ impl Attempt {
         }
     }
 
-    fn lost(&self) {
+    pub(super) fn lost(&self) {
         tracing::warn!(job = %self.job.id, "the lease of a run is lost: it goes on elsewhere, and nothing of it here");
     }
 
     /// The store was in trouble: later.
-    async fn pause(&self, error: &Error) {
+    pub(super) async fn pause(&self, error: &Error) {
         tracing::error!(job = %self.job.id, detail = error.detail_text(), "a run cannot go on for now: {error}");
         let doubled = PAUSE.saturating_mul(2_u32.saturating_pow(self.job.attempts.min(16)));
         let run_at = When::After(doubled.min(LONGEST_PAUSE));
@@ -362,98 +380,8 @@ impl Attempt {
             Err(error) => tracing::error!(job = %self.job.id, "a run is left as it is: {error}"),
         }
     }
-
-    /// Extends the lease while it can; ends when it is lost, or may be.
-    async fn hold(&self) {
-        let mut until = self.claimed + self.options.lease;
-        loop {
-            sleep_until(until - self.options.lease * 2 / 3).await;
-            let asked = Instant::now();
-            let extend = JobChange::Extend { lease: self.lease, lease_for: self.options.lease };
-            // Sure to have ended before the lease has.
-            let margin = until - self.options.lease / 10;
-            match timeout_at(margin, self.store.commit(Batch::new().job(extend))).await {
-                Ok(Ok(Verdict::Done(_))) => until = asked + self.options.lease,
-                Ok(Ok(Verdict::Refused(_))) | Err(_) => return,
-                Ok(Err(error)) => {
-                    tracing::warn!(job = %self.job.id, "the lease of a run is not extended: {error}");
-                    if timeout_at(margin, sleep(self.options.lease / 20)).await.is_err() {
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
-    async fn is_to_end(&self, task: Option<&str>) -> bool {
-        let Some(id) = task else { return false };
-        // In doubt it goes on: the wish is looked for again.
-        self.store.cell(CANCEL, id).await.is_ok_and(|cell| cell.is_some())
-    }
-
-    /// Waits until somebody wants the end of the task.
-    async fn wish(&self, task: Option<&str>) {
-        let mut changes = self.store.changes();
-        while !self.is_to_end(task).await {
-            let look = Instant::now() + LOOK;
-            loop {
-                match timeout_at(look, changes.next()).await {
-                    Ok(Some(Change::Cell { space, key })) if &*space == CANCEL && Some(&*key) == task => {
-                        break;
-                    }
-                    Ok(Some(Change::Unknown)) | Err(_) => break,
-                    Ok(Some(_)) => {}
-                    Ok(None) => {
-                        sleep_until(look).await;
-                        break;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Writes how far the run is, whenever that is something new. A courtesy: what fails is left out.
-    async fn tell(&self, task: Option<&str>, reports: &Reports) {
-        loop {
-            reports.changed.notified().await;
-            let message = reports.latest.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let (Some(id), Some(message)) = (task, message)
-                && let Ok(Some(cell)) = self.store.cell(TASK, id).await
-                && let Ok(mut kept) = Kept::of_cell(&cell)
-                && kept.message.as_deref() != Some(&message)
-            {
-                kept.message = Some(message);
-                kept.updated = self.store.now();
-                let batch = Batch::new().held(self.lease).set(
-                    TASK,
-                    id,
-                    CellExpected::Version(cell.version),
-                    kept.cell(),
-                );
-                if let Err(error) = self.store.commit(batch).await {
-                    tracing::debug!(%error, "how far a run is was not written");
-                }
-                sleep(TELL).await;
-            }
-        }
-    }
 }
 
 pub(super) fn cancelled() -> Error {
     Error::new(Kind::Cancelled, "the task was cancelled")
-}
-
-/// The latest word of a run on how far it is.
-#[derive(Default)]
-struct Reports {
-    latest: Mutex<Option<String>>,
-    changed: Notify,
-}
-
-impl ProgressSink for Reports {
-    fn report(&self, progress: Progress) {
-        let Some(message) = progress.message else { return };
-        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(message);
-        self.changed.notify_one();
-    }
 }

@@ -9,7 +9,10 @@ use renkei_core::{
 };
 
 use super::{
-    record::{self, CLAIMED, COMMITTED, CUT_OFF, ENDED, ENDED_STEP, INTENDED, STARTED, Started},
+    asking::Asked,
+    record::{
+        self, ANSWERED, ASKED, CLAIMED, COMMITTED, CUT_OFF, ENDED, ENDED_STEP, INTENDED, STARTED, Started,
+    },
     stream,
 };
 
@@ -31,6 +34,7 @@ pub(super) struct History {
     cut_off: BTreeSet<String>,
     /// How often it was taken up.
     pub(super) claims: u32,
+    pub(super) asked: Asked,
     /// Whether it has ended.
     pub(super) has_ended: bool,
     /// Of the last event.
@@ -49,6 +53,7 @@ impl History {
             steps: BTreeMap::new(),
             cut_off: BTreeSet::new(),
             claims: 0,
+            asked: Asked::default(),
             has_ended: false,
             version: 0,
             bytes: 0,
@@ -65,7 +70,11 @@ impl History {
         let value = record::read(&event.data)?;
         let path = || record::text(&value, "path").map(str::to_owned);
         match event.kind.as_str() {
-            CLAIMED => self.claims += 1,
+            CLAIMED => {
+                self.claims += 1;
+                self.asked.claimed(event.at);
+            }
+            ASKED | ANSWERED => self.asked.add(event, &value)?,
             INTENDED => {
                 let step = self.steps.entry(path()?).or_insert(Step::Intended(0));
                 if let Step::Intended(count) = step {
@@ -127,7 +136,7 @@ pub struct RunSummary {
 pub struct Entry {
     pub at: Timestamp,
     /// Its kind: `run_started`, `run_claimed`, `step_intended`, `step_ended`, `step_cut_off`,
-    /// `step_committed`, `run_ended`.
+    /// `step_committed`, `run_asked`, `run_answered`, `run_ended`.
     pub kind: String,
     /// Of a step.
     pub path: Option<String>,
@@ -216,6 +225,16 @@ fn entry(event: &Event) -> Result<Entry> {
         kind: event.kind.clone(),
         path: owned("path"),
         outcome: has_ended.then(|| of_error("kind").unwrap_or_else(|| "ok".to_owned())),
-        note: of_error("message").or_else(|| owned("worker")).or_else(|| owned("calls")),
+        note: of_error("message")
+            .or_else(|| owned("worker"))
+            .or_else(|| owned("calls"))
+            .or_else(|| asked(&value)),
     })
+}
+
+/// Which questions were put, or answered. What was answered is for the run alone.
+fn asked(value: &Value) -> Option<String> {
+    let list = value.get("questions").or_else(|| value.get("answers"))?.as_array()?;
+    let name = |one: &Value| one.get("key").or_else(|| one.get("path"))?.as_str().map(str::to_owned);
+    Some(list.iter().filter_map(name).collect::<Vec<_>>().join(", "))
 }

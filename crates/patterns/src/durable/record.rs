@@ -6,6 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use renkei_core::{
     Applied, Error, Kind, Payload, Principal, Reply, Result, Retry, Value,
+    ask::Abilities,
     call::{Again, RunStart},
     clock::Timestamp,
     principal::How,
@@ -26,6 +27,10 @@ pub(super) const ENDED_STEP: &str = "step_ended";
 pub(super) const CUT_OFF: &str = "step_cut_off";
 /// A change of the store, committed with this.
 pub(super) const COMMITTED: &str = "step_committed";
+/// The run waits for answers.
+pub(super) const ASKED: &str = "run_asked";
+/// Some of them, or all.
+pub(super) const ANSWERED: &str = "run_answered";
 pub(super) const ENDED: &str = "run_ended";
 
 /// What a run was asked.
@@ -42,6 +47,8 @@ pub(super) struct Started {
     pub(super) deadline: Timestamp,
     /// The task that is its face.
     pub(super) task: Option<String>,
+    /// What whoever began it can be asked.
+    pub(super) abilities: Abilities,
     /// Of the request that began it.
     pub(super) trace: String,
 }
@@ -63,6 +70,7 @@ impl Started {
             ("now", self.now.clone().into()),
             ("deadline", self.deadline.0.into()),
             ("task", self.task.clone().into()),
+            ("abilities", of_abilities(self.abilities)),
             ("trace", self.trace.as_str().into()),
         ])
     }
@@ -87,8 +95,31 @@ impl Started {
             now: text(value, "now")?.into(),
             deadline: Timestamp(number(value, "deadline")?),
             task: value.get("task").and_then(Value::as_str).map(str::to_owned),
+            abilities: to_abilities(value.get("abilities")),
             trace: text(value, "trace")?.to_owned(),
         })
+    }
+}
+
+fn of_abilities(abilities: Abilities) -> Value {
+    let Abilities { form, url, sample, sample_tools, roots } = abilities;
+    object([
+        ("form", form.into()),
+        ("url", url.into()),
+        ("sample", sample.into()),
+        ("sample_tools", sample_tools.into()),
+        ("roots", roots.into()),
+    ])
+}
+
+fn to_abilities(value: Option<&Value>) -> Abilities {
+    let has = |key: &str| value.and_then(|value| value.get(key)?.as_bool()).unwrap_or_default();
+    Abilities {
+        form: has("form"),
+        url: has("url"),
+        sample: has("sample"),
+        sample_tools: has("sample_tools"),
+        roots: has("roots"),
     }
 }
 
@@ -243,7 +274,7 @@ pub(super) fn to_tool_result(value: &Value) -> Result<ToolResult> {
     })
 }
 
-fn of_content(content: &Content) -> Value {
+pub(super) fn of_content(content: &Content) -> Value {
     let media = |kind: &'static str, data: &Bytes, mime_type: &str| {
         object([
             ("kind", Value::from(kind)),
@@ -278,7 +309,7 @@ fn of_content(content: &Content) -> Value {
     }
 }
 
-fn to_content(value: &Value) -> Result<Content> {
+pub(super) fn to_content(value: &Value) -> Result<Content> {
     let optional = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
     let owned = |key: &str| text(value, key).map(str::to_owned);
     let data = || decode(text(value, "base64")?);
@@ -309,7 +340,7 @@ fn decode(text: &str) -> Result<Bytes> {
 }
 
 /// The types of its members follow from here.
-fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
+pub(super) fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
     Value::from(members)
 }
 

@@ -1,27 +1,31 @@
 //! Tasks: the cells through which clients see runs.
 //!
-//! `task` has the state, `task_result` what it ended with, `task_cancel` that somebody wants its end. Only whoever
-//! works on the run writes the first two, so that nothing is lost between a report and a wish.
+//! `task` has the state, `task_result` what it ended with, `task_asks` what it waits for, `task_cancel` that somebody
+//! wants its end. Only whoever works on the run writes the first three, so that nothing is lost between a report and a
+//! wish; while it waits for answers nobody does, and then the answer itself is what writes.
 
 use std::{sync::Arc, time::Duration};
 
+use indexmap::IndexMap;
 use renkei_core::{
     CallContext, Error, Kind, Principal, Result, Value,
+    ask::{Abilities, Answer},
     call::RunStart,
     clock::Timestamp,
     store::{
         Append, Batch, Cell, CellExpected, CellQuery, Change, Expected, JobChange, JobId, MAX_PAGE, NewCell,
-        NewJob, ScanBy, Store, When,
+        NewJob, Refusal, ScanBy, Store, Verdict, When,
     },
     task::{Status, Task},
     tool::ToolResult,
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use uuid::Uuid;
 
 use super::{
     QUEUE,
-    record::{self, STARTED, Started},
+    asking::Open,
+    record::{self, ANSWERED, STARTED, Started},
     stream,
 };
 
@@ -29,9 +33,13 @@ use super::{
 pub(super) const TASK: &str = "task";
 pub(super) const RESULT: &str = "task_result";
 pub(super) const CANCEL: &str = "task_cancel";
+pub(super) const ASKS: &str = "task_asks";
 
 /// Another process's changes are seen after so long at the latest.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// An answer that meets another one, or somebody who takes the run up, is given again so often.
+const TRIES: usize = 10;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What tasks may take.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,9 +127,10 @@ impl Kept {
         })
     }
 
-    fn task(self, id: &str, poll: Duration, result: Option<ToolResult>) -> Task {
+    pub(super) fn task(self, id: &str, poll: Duration) -> Task {
         let Kept { tool, status, message, created, updated, ttl, .. } = self;
-        Task { id: id.to_owned(), tool, status, message, created, updated, ttl, poll, result }
+        let (id, questions) = (id.to_owned(), IndexMap::new());
+        Task { id, tool, status, message, created, updated, ttl, poll, questions, result: None }
     }
 }
 
@@ -144,6 +153,15 @@ fn not_found(id: &str) -> Error {
     Error::new(Kind::NotFound, format!("there is no task `{shown}`, or its time is over"))
 }
 
+/// From where a task comes.
+#[derive(Debug, Default)]
+pub(crate) struct Origin {
+    /// What its caller can be asked.
+    pub(crate) abilities: Abilities,
+    /// What was answered before there was a task: path, words of the question, answer.
+    pub(crate) answers: Vec<Value>,
+}
+
 /// Keeps the tasks of an engine.
 #[derive(Clone, Debug)]
 pub(crate) struct Keeper {
@@ -159,6 +177,7 @@ impl Keeper {
         (tool, definition): (&Arc<str>, &str),
         timeout: Option<Duration>,
         arguments: Value,
+        origin: Origin,
     ) -> Result<Task> {
         let owner = owner(&cx.principal);
         self.check_room(&owner).await?;
@@ -175,6 +194,7 @@ impl Keeper {
             now: started,
             deadline: now.after(time),
             task: Some(id.clone()),
+            abilities: origin.abilities,
             trace: cx.trace.id().to_owned(),
         };
         let kept = Kept {
@@ -191,16 +211,17 @@ impl Keeper {
             ttl: self.limits.ttl.max(time.saturating_mul(2)),
         };
         let payload = Value::from([("run", Value::from(&*run)), ("task", id.as_str().into())]);
+        let mut events = vec![record::event("start".to_owned(), STARTED, &begins.to_value())];
+        if !origin.answers.is_empty() {
+            let answers = Value::from([("answers", origin.answers)]);
+            events.push(record::event("answer#0".to_owned(), ANSWERED, &answers));
+        }
         let batch = Batch::new()
-            .append(Append {
-                stream: stream(&run),
-                expected: Expected::None,
-                events: vec![record::event("start".to_owned(), STARTED, &begins.to_value())],
-            })
+            .append(Append { stream: stream(&run), expected: Expected::None, events })
             .enqueue(NewJob::new(job, QUEUE, record::record(&payload)))
             .set(TASK, &id, CellExpected::Absent, kept.cell());
         self.store.commit(batch).await?.into_result()?;
-        Ok(kept.task(&id, self.limits.poll, None))
+        Ok(kept.task(&id, self.limits.poll))
     }
 
     async fn check_room(&self, owner: &str) -> Result<()> {
@@ -238,11 +259,72 @@ impl Keeper {
     }
 
     async fn whole(&self, kept: Kept, id: &str) -> Result<Task> {
-        let result = match kept.status.is_final() {
-            true => result(&*self.store, id).await?,
-            false => None,
+        whole(&*self.store, kept.task(id, self.limits.poll)).await
+    }
+
+    /// Answers what is asked; what is not is left out.
+    pub(crate) async fn answer(
+        &self,
+        principal: &Principal,
+        id: &str,
+        answers: &IndexMap<Arc<str>, Answer>,
+    ) -> Result<()> {
+        for _ in 0..TRIES {
+            let kept = self.kept(principal, id).await?;
+            if kept.status != Status::InputRequired || self.give(kept, id, answers).await? {
+                return Ok(());
+            }
+            sleep(PAUSE).await;
+        }
+        let message =
+            "answer the task: the server is about to go on with it; ask how far it is, and try again";
+        Err(Error::new(Kind::Unavailable, message))
+    }
+
+    /// Whether the answers are given; not if something came between.
+    async fn give(&self, mut kept: Kept, id: &str, answers: &IndexMap<Arc<str>, Answer>) -> Result<bool> {
+        let Some(cell) = self.store.cell(ASKS, id).await? else { return Ok(false) };
+        let mut open = Open::of_value(&record::read(&cell.value)?)?;
+        // Whoever takes the run up next finds that nobody answered in time.
+        if self.store.now() >= open.expires {
+            return Ok(true);
+        }
+        let Some(given) = open.take(answers) else { return Ok(true) };
+        let stream = stream(&kept.run);
+        let version = self.store.stream(&stream).await?.map_or(0, |info| info.last);
+        kept.updated = self.store.now();
+        let mut batch = Batch::new().append(Append {
+            stream,
+            expected: Expected::Version(version),
+            events: vec![record::event(format!("answer#{version}"), ANSWERED, &given)],
+        });
+        let run_at = match open.questions.is_empty() {
+            true => {
+                kept.status = Status::Working;
+                When::Now
+            }
+            // Says as well that nobody works on it.
+            false => When::At(open.expires),
         };
-        Ok(kept.task(id, self.limits.poll, result))
+        batch = batch.job(JobChange::Reschedule { job: kept.job, run_at });
+        let value = record::record(&open.to_value());
+        let asks = NewCell { expires: Some(When::At(kept.ends())), ..NewCell::new(value) };
+        let batch = batch.set(TASK, id, CellExpected::Any, kept.cell()).set(
+            ASKS,
+            id,
+            CellExpected::Version(cell.version),
+            asks,
+        );
+        match self.store.commit(batch).await? {
+            Verdict::Done(_) => Ok(true),
+            Verdict::Refused(
+                Refusal::Stream { .. }
+                | Refusal::EventExists { .. }
+                | Refusal::JobState { .. }
+                | Refusal::Cell { .. },
+            ) => Ok(false),
+            Verdict::Refused(refusal) => Err(refusal.into()),
+        }
     }
 
     pub(crate) async fn cancel(&self, principal: &Principal, id: &str) -> Result<()> {
@@ -254,9 +336,9 @@ impl Keeper {
         let mut changes = self.store.changes();
         loop {
             let kept = self.kept(principal, &seen.id).await?;
-            let differs = kept.status != seen.status || kept.message != seen.message;
-            if differs || Instant::now() >= until {
-                return self.whole(kept, &seen.id).await;
+            let task = self.whole(kept, &seen.id).await?;
+            if task.is_news_after(seen) || Instant::now() >= until {
+                return Ok(task);
             }
             let look = until.min(Instant::now() + LOOK_AGAIN);
             loop {
@@ -265,7 +347,7 @@ impl Keeper {
                     Ok(Some(Change::Unknown)) | Err(_) => break,
                     Ok(Some(_)) => {}
                     // The store is being closed: what there is now is the answer.
-                    Ok(None) => return self.whole(kept, &seen.id).await,
+                    Ok(None) => return Ok(task),
                 }
             }
         }
@@ -273,7 +355,7 @@ impl Keeper {
 }
 
 /// Notes that a task is to end, and wakes its run where it waits.
-async fn wish_end(store: &dyn Store, kept: &Kept, id: &str) -> Result<()> {
+pub(super) async fn wish_end(store: &dyn Store, kept: &Kept, id: &str) -> Result<()> {
     if kept.status.is_final() {
         return Ok(());
     }
@@ -286,70 +368,24 @@ async fn wish_end(store: &dyn Store, kept: &Kept, id: &str) -> Result<()> {
     store.commit(wake).await.map(drop)
 }
 
-pub(super) async fn result(store: &dyn Store, id: &str) -> Result<Option<ToolResult>> {
+/// The task with what it waits for, or what it ended with.
+pub(super) async fn whole(store: &dyn Store, mut task: Task) -> Result<Task> {
+    if task.status.is_final() {
+        task.result = result(store, &task.id).await?;
+    } else if task.status == Status::InputRequired
+        && let Some(cell) = store.cell(ASKS, &task.id).await?
+    {
+        let open = Open::of_value(&record::read(&cell.value)?)?;
+        task.questions = open.questions.into_iter().map(|(key, open)| (key, open.question)).collect();
+        // The last of them was answered between the two looks.
+        if task.questions.is_empty() {
+            task.status = Status::Working;
+        }
+    }
+    Ok(task)
+}
+
+async fn result(store: &dyn Store, id: &str) -> Result<Option<ToolResult>> {
     let Some(cell) = store.cell(RESULT, id).await? else { return Ok(None) };
     record::to_tool_result(&record::read(&cell.value)?).map(Some)
-}
-
-/// A task, for operators.
-#[derive(Clone, Debug)]
-pub struct TaskRow {
-    pub task: Task,
-    pub principal: String,
-    pub run: String,
-}
-
-fn row(cell: &Cell) -> Result<TaskRow> {
-    let kept = Kept::of_cell(cell)?;
-    let (principal, run) = (kept.principal.to_string(), kept.run.clone());
-    Ok(TaskRow { task: kept.task(&cell.key, Duration::ZERO, None), principal, run })
-}
-
-/// The tasks in the store, of all principals, in the order of their ids; and where the next page begins. Without results.
-///
-/// # Errors
-/// The store is in trouble, or a record cannot be read.
-pub async fn list(
-    store: &dyn Store,
-    status: Option<Status>,
-    after: Option<String>,
-    limit: usize,
-) -> Result<(Vec<TaskRow>, Option<String>)> {
-    let by = match status {
-        Some(status) => ScanBy::State(status.as_str().to_owned()),
-        None => ScanBy::Prefix(String::new()),
-    };
-    let query = CellQuery { space: TASK.to_owned(), by, after, limit: limit.min(MAX_PAGE) };
-    let page = store.cells(query).await?;
-    Ok((page.cells.iter().map(row).collect::<Result<_>>()?, page.next))
-}
-
-async fn any(store: &dyn Store, id: &str) -> Result<Cell> {
-    let found = if id.is_empty() { None } else { store.cell(TASK, id).await? };
-    found.ok_or_else(|| {
-        Error::new(
-            Kind::NotFound,
-            format!("there is no task `{id}`; `renkei task list` names those there are"),
-        )
-    })
-}
-
-/// A task with its result.
-///
-/// # Errors
-/// `not_found`; the store is in trouble, or a record cannot be read.
-pub async fn show(store: &dyn Store, id: &str) -> Result<TaskRow> {
-    let mut row = row(&any(store, id).await?)?;
-    row.task.result = result(store, id).await?;
-    Ok(row)
-}
-
-/// Asks for the end of a task, whoever it belongs to. Gives its status before.
-///
-/// # Errors
-/// `not_found`; the store is in trouble, or a record cannot be read.
-pub async fn cancel(store: &dyn Store, id: &str) -> Result<Status> {
-    let kept = Kept::of_cell(&any(store, id).await?)?;
-    wish_end(store, &kept, id).await?;
-    Ok(kept.status)
 }

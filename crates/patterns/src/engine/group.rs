@@ -3,8 +3,11 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use indexmap::IndexMap;
 use renkei_core::{
-    CallContext, Error, Kind, Principal, Result, Value, audit,
+    CallContext, Error, Kind, Principal, Result, Value,
+    ask::Answer,
+    audit,
     complete::{Completion, Partial},
     group::GroupPlan,
     prompt::{Message, PromptInfo, Prompts},
@@ -114,6 +117,16 @@ impl Tasks for Group {
     async fn task(&self, principal: &Principal, id: &str) -> Result<Task> {
         let task = self.engine.task(principal, id).await?;
         self.own(task)
+    }
+
+    async fn answer(
+        &self,
+        principal: &Principal,
+        id: &str,
+        answers: IndexMap<Arc<str>, Answer>,
+    ) -> Result<()> {
+        self.task(principal, id).await?;
+        self.engine.answer(principal, id, answers).await
     }
 
     async fn cancel(&self, principal: &Principal, id: &str) -> Result<()> {

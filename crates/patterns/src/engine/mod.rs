@@ -7,12 +7,14 @@
 mod tools;
 
 mod group;
+mod tasks;
 
 mod complete;
 mod prompts;
 mod resources;
 mod watch;
 
+mod first;
 mod job;
 mod once;
 mod rounds;
@@ -40,4 +42,5 @@ pub(crate) use input::Input;
 pub use kept::Keep;
 pub use rounds::Limits as AskLimits;
 pub use schema::check as check_schema;
+pub(crate) use seal::digest_of;
 pub use tools::{Engine, Options, Problem};

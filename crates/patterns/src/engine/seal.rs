@@ -13,7 +13,7 @@ use ring::{
 };
 
 /// So many bytes of a digest are kept.
-pub(super) const DIGEST: usize = 16;
+pub(crate) const DIGEST: usize = 16;
 
 /// Where no key is configured: what is sealed holds as long as this process lives.
 static OF_PROCESS: LazyLock<[u8; 32]> = LazyLock::new(rand::random);
@@ -59,7 +59,7 @@ pub(super) fn about(purpose: &str, name: &str, caller: &Principal) -> Vec<u8> {
 }
 
 /// The same for values that differ only in the order of members.
-pub(super) fn digest_of(value: &Value) -> [u8; DIGEST] {
+pub(crate) fn digest_of(value: &Value) -> [u8; DIGEST] {
     let mut text = String::new();
     canonical(value, &mut text);
     let mut out = [0; DIGEST];

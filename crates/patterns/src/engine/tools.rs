@@ -6,8 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use indexmap::IndexMap;
 use renkei_core::{
-    Applied, CallContext, Effect, Error, Kind, Map, Outcome, Payload, Principal, Result, RunContext, Secret,
-    Value, audit,
+    Applied, CallContext, Effect, Error, Map, Outcome, Payload, Result, RunContext, Secret, Value, audit,
     connector::SystemPlan,
     prompt::{PromptInfo, PromptPlan},
     queue::QueuePlan,
@@ -15,10 +14,9 @@ use renkei_core::{
     run::{Journal, ProgressSink},
     schedule::SchedulePlan,
     store::Store,
-    task::{Begun, Support, Task, Tasks},
     tool::{Content, ToolInfo, ToolPlan, ToolResult, Tools, UnknownTool},
 };
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::sync::Semaphore;
 
 use super::{
     content,
@@ -34,7 +32,7 @@ use super::{
     systems::Supervisor,
     watch::Watches,
 };
-use crate::durable::{Keeper, TaskLimits};
+use crate::durable::TaskLimits;
 
 /// The limits of an engine.
 #[derive(Clone, Debug)]
@@ -97,7 +95,7 @@ pub struct Problem {
 
 /// Runs the tools of a config on its systems.
 pub struct Engine {
-    tools: IndexMap<Arc<str>, Tool>,
+    pub(super) tools: IndexMap<Arc<str>, Tool>,
     list: Vec<Arc<ToolInfo>>,
     pub(super) kept: Kept,
     cursors: Cursors,
@@ -109,20 +107,20 @@ pub struct Engine {
     pub(super) supervisor: Arc<Supervisor>,
     pub(super) options: Options,
     pub(super) permits: Arc<Semaphore>,
-    store: Option<Arc<dyn Store>>,
+    pub(super) store: Option<Arc<dyn Store>>,
     pub(super) queues: IndexMap<Arc<str>, Arc<QueuePlan>>,
     pub(super) schedules: Vec<Arc<SchedulePlan>>,
 }
 
 /// Who hears how far a run is, and who writes it down.
-type Witnesses = (Option<Arc<dyn ProgressSink>>, Option<Arc<dyn Journal>>);
+pub(super) type Witnesses = (Option<Arc<dyn ProgressSink>>, Option<Arc<dyn Journal>>);
 
-struct Tool {
-    plan: ToolPlan,
+pub(super) struct Tool {
+    pub(super) plan: ToolPlan,
     info: Arc<ToolInfo>,
-    input: Input,
+    pub(super) input: Input,
     promise: Option<Promise>,
-    measures: audit::Measures,
+    pub(super) measures: audit::Measures,
 }
 
 impl Engine {
@@ -230,7 +228,7 @@ impl Engine {
         tool.plan.timeout.unwrap_or(self.options.tool_timeout)
     }
 
-    async fn run(
+    pub(super) async fn run(
         &self,
         tool: &Tool,
         job: &Job<'_>,
@@ -396,101 +394,6 @@ impl Engine {
     }
 }
 
-impl Engine {
-    /// One attempt at a durable run of a tool. A tool that does not exist is refused.
-    pub(crate) async fn attempt(
-        &self,
-        cx: CallContext,
-        (name, timeout): (&str, Duration),
-        arguments: Value,
-        progress: Arc<dyn ProgressSink>,
-        journal: Arc<dyn Journal>,
-    ) -> ToolResult {
-        let Some(tool) = self.tools.get(name) else {
-            let error = Error::new(Kind::NotFound, format!("there is no tool `{name}` any more"));
-            return self.refused(name, error);
-        };
-        let trace = cx.trace.id().to_owned();
-        let (measures, shown) = (&audit::Measures::new("task", name), self.options.audited);
-        let job = Job { measures, name, effect: tool.effect(), timeout, shown };
-        let run = self.run(tool, &job, cx.clone(), arguments.clone(), (Some(progress), Some(journal)));
-        let result = job.guarded(&cx, &arguments, run).await;
-        result.unwrap_or_else(|error| tool.refused(error, &trace))
-    }
-
-    /// What a model reads of a run that did not come so far as to be tried.
-    pub(crate) fn refused(&self, name: &str, error: Error) -> ToolResult {
-        match self.tools.get(name) {
-            Some(tool) => tool.refused(error, "none"),
-            None => ToolResult {
-                content: vec![Content::Text(refusal::text(name, Effect::Write, &error, "none"))],
-                structured: None,
-                error: Some(error),
-            },
-        }
-    }
-
-    /// What tells whether a tool is the same as before; nothing if there is none.
-    pub(crate) fn definition(&self, name: &str) -> Option<&str> {
-        self.tools.get(name).map(|tool| &*tool.plan.definition)
-    }
-
-    fn keeper(&self) -> Result<Keeper> {
-        let limits = self.options.tasks.clone();
-        let store = self.store.clone().map(|store| Keeper { store, limits });
-        store.ok_or_else(|| Error::internal("keep a task: there is no store here"))
-    }
-
-    /// Whether calls of some tool become tasks.
-    pub fn has_tasks(&self) -> bool {
-        self.store.is_some() && self.tools.values().any(|tool| tool.plan.task != Support::Never)
-    }
-}
-
-#[async_trait]
-impl Tasks for Engine {
-    fn support(&self, tool: &str) -> Support {
-        match (&self.store, self.tools.get(tool)) {
-            (Some(_), Some(tool)) => tool.plan.task,
-            _ => Support::Never,
-        }
-    }
-
-    async fn begin(&self, cx: CallContext, name: &str, arguments: Value) -> Result<Begun, UnknownTool> {
-        let tool = self.tools.get(name).ok_or_else(|| UnknownTool(name.to_owned()))?;
-        let begin = async {
-            // What is wrong with the arguments is said now, while somebody listens.
-            tool.input.check(&tool.plan.name, arguments.clone())?;
-            let plan = &tool.plan;
-            let named = (&plan.name, &*plan.definition);
-            self.keeper()?.begin(&cx, named, plan.timeout, arguments.clone()).await
-        };
-        Ok(match begin.await {
-            Ok(task) => Begun::Task(task),
-            Err(error) => {
-                audit::refused("tool", name, true, &cx, &error);
-                Begun::Refused(tool.refused(error, cx.trace.id()))
-            }
-        })
-    }
-
-    async fn task(&self, principal: &Principal, id: &str) -> Result<Task> {
-        self.keeper()?.get(principal, id).await
-    }
-
-    async fn cancel(&self, principal: &Principal, id: &str) -> Result<()> {
-        self.keeper()?.cancel(principal, id).await
-    }
-
-    async fn changed(&self, principal: &Principal, seen: &Task, until: Instant) -> Result<Task> {
-        self.keeper()?.changed(principal, seen, until).await
-    }
-
-    fn patience(&self) -> Duration {
-        self.options.tasks.patience
-    }
-}
-
 impl Tool {
     fn new(plan: ToolPlan, problems: &mut Vec<Problem>) -> Option<Self> {
         let mut problem =
@@ -514,13 +417,13 @@ impl Tool {
     }
 
     /// What a model reads of an error.
-    fn refused(&self, error: Error, trace: &str) -> ToolResult {
+    pub(super) fn refused(&self, error: Error, trace: &str) -> ToolResult {
         let text = refusal::text(&self.plan.name, self.effect(), &error, trace);
         ToolResult { content: vec![Content::Text(text)], structured: None, error: Some(error) }
     }
 
     /// Corrected hints change what clients are told, never what is done.
-    fn effect(&self) -> Effect {
+    pub(super) fn effect(&self) -> Effect {
         self.plan.action.effect()
     }
 }

@@ -7,13 +7,16 @@
 mod live;
 mod wire;
 
+use std::sync::Arc;
+
+use indexmap::IndexMap;
 use renkei_core::{
     Error,
-    ask::{Asked, Asking, Rounds},
+    ask::{Answer, Asked, Asking, Question, Rounds},
 };
 use rmcp::{
     ErrorData, RoleServer,
-    model::{ErrorCode, InputRequiredResult, InputResponses},
+    model::{ErrorCode, InputRequests, InputRequiredResult, InputResponses},
     service::RequestContext,
 };
 
@@ -44,24 +47,32 @@ impl Server {
             let asking = Asking::Live { asker: live, limit: self.limits.ask };
             return Ok((asking, Some(withdrawn)));
         }
-        let exact = exact(context);
-        let answers = again.responses.into_iter().flatten().map(|(path, response)| {
-            // With every digit, where the message was read here.
-            let response =
-                exact.and_then(|exact| exact.0.get(&path).cloned()).unwrap_or_else(|| response.into());
-            let answer = wire::answer(&response).map_err(|why| {
-                let shown: String = path.chars().take(100).collect();
-                ErrorData::invalid_params(
-                    format!("the answer under `inputResponses.{shown}` is none: {why}"),
-                    None,
-                )
-            });
-            Ok::<_, ErrorData>((path.as_str().into(), answer?))
-        });
-        let answers = answers.collect::<Result<_, _>>()?;
+        let answers = answers(again.responses.unwrap_or_default(), context)?;
         let rounds = Rounds { abilities, state: again.state, answers };
         Ok((Asking::Rounds(rounds.into()), None))
     }
+}
+
+/// By key.
+///
+/// # Errors
+/// An answer is none.
+pub(super) fn answers(
+    responses: InputResponses,
+    context: &RequestContext<RoleServer>,
+) -> Result<IndexMap<Arc<str>, Answer>, ErrorData> {
+    let exact = exact(context);
+    let answers = responses.into_iter().map(|(key, response)| {
+        // With every digit, where the message was read here.
+        let response = exact.and_then(|exact| exact.0.get(&key).cloned()).unwrap_or_else(|| response.into());
+        let answer = wire::answer(&response).map_err(|why| {
+            let shown: String = key.chars().take(100).collect();
+            let text = format!("the answer under `inputResponses.{shown}` is none: {why}");
+            ErrorData::invalid_params(text, None)
+        });
+        Ok((key.as_str().into(), answer?))
+    });
+    answers.collect()
 }
 
 fn exact(context: &RequestContext<RoleServer>) -> Option<&Responses> {
@@ -71,14 +82,17 @@ fn exact(context: &RequestContext<RoleServer>) -> Option<&Responses> {
 
 /// The result that asks.
 pub(super) fn required(asked: &Asked) -> Result<InputRequiredResult, ErrorData> {
-    let requests =
-        asked.questions.iter().map(|(path, question)| Ok((path.to_string(), wire::input(question)?)));
-    let requests = requests.collect::<Result<_, serde_json::Error>>();
-    let requests = requests.map_err(|error| {
+    let requests = requests(&asked.questions)?;
+    Ok(InputRequiredResult::new(Some(requests), Some(asked.state.clone())))
+}
+
+/// Questions as the requests that a result carries.
+pub(super) fn requests(questions: &IndexMap<Arc<str>, Question>) -> Result<InputRequests, ErrorData> {
+    let requests = questions.iter().map(|(key, question)| Ok((key.to_string(), wire::input(question)?)));
+    requests.collect::<Result<_, serde_json::Error>>().map_err(|error| {
         tracing::error!(%error, "a question is none of the protocol");
         ErrorData::internal_error("a question cannot be put; the config must be mended", None)
-    })?;
-    Ok(InputRequiredResult::new(Some(requests), Some(asked.state.clone())))
+    })
 }
 
 /// The error of the protocol for a modern client that cannot be asked.

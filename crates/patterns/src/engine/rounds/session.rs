@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use indexmap::IndexMap;
 use renkei_core::{
-    Error, Result,
+    Error, Result, Value,
     ask::{Abilities, Answer, Asker, Question},
     call::RunStart,
 };
@@ -17,6 +17,7 @@ use super::{
     super::seal::digest_of,
     state::{Digest, State},
 };
+use crate::durable;
 
 /// Questions of one round; what is more comes in the next one.
 const MAX_QUESTIONS: usize = 32;
@@ -63,6 +64,13 @@ impl Session {
 
     pub(super) fn round(&self) -> usize {
         self.round
+    }
+
+    /// What was answered to words that are known, as a task's run reads it.
+    pub(in super::super) fn answers(&self) -> Vec<Value> {
+        let known = self.known.iter();
+        let known = known.filter_map(|(path, (digest, answer))| Some((path, (*digest)?, answer)));
+        known.map(|(path, digest, answer)| durable::answered(path, &digest, answer)).collect()
     }
 
     /// The state for the next round, and the questions. An answer whose question is put again is gone. All are to be
