@@ -257,7 +257,7 @@ async fn what_live_systems_answer_plays_offline() {
     assert_eq!(house.legacy.admin("select count(*) from customers").trim(), "2");
     assert!(!house.folder.path().join("docs/b.md").exists());
 
-    std::fs::set_permissions(house.path(), PermissionsExt::from_mode(0o640)).unwrap();
+    std::fs::set_permissions(house.path(), std::fs::Permissions::from_mode(0o640)).unwrap();
     let (code, text) = said(&house.record(&["--allow-writes"]));
     assert_eq!(code, Some(0), "{text}");
     // Who may read the file stays.

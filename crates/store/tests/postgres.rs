@@ -166,6 +166,7 @@ async fn transactions_of_others_hold_nothing_up() {
 }
 
 /// So many messages, enqueued, claimed and finished.
+#[expect(clippy::unwrap_used, reason = "whatever fails here fails the test")]
 async fn through(store: &PostgresStore, count: usize) {
     let new = || NewJob::new(JobId::new(), "work", Record::new(1, "{}"));
     let enqueues = std::iter::repeat_with(new).take(count).collect();
