@@ -113,7 +113,7 @@ pub(crate) fn read(entry: &Entry, world: &World<'_>, d: &mut Diagnostics) -> Opt
     let input_schema = input::of_texts(&generic, "a prompt", &[], d);
     let scope = names(input_schema.as_ref());
     let has_action = members.iter().any(|member| world.is_pattern(&member.key));
-    let action = has_action.then(|| holder.action(&members, &mut world.context(scope.clone(), d)));
+    let action = holder.optional_action(&members, &mut world.context(scope.clone(), d));
     check_reads(action.as_ref().and_then(Option::as_deref), &name, entry, d);
     let scope = with_results(&scope, action.as_ref().and_then(Option::as_deref), has_action);
     let complete = complete::read_all(&generic, &name, input_schema.as_ref(), world, d);

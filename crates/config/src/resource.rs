@@ -194,7 +194,7 @@ fn read(entry: &Entry, world: &World<'_>, base_dir: &Path, d: &mut Diagnostics) 
         );
         return None;
     }
-    let action = has_action.then(|| holder.action(&members, &mut world.context(scope.clone(), d)));
+    let action = holder.optional_action(&members, &mut world.context(scope.clone(), d));
     check_reads(action.as_ref().and_then(Option::as_deref), &name, entry, d);
     if config.as_ref().is_some_and(|config| config.watch.is_some()) {
         let what = format!("{name}, which is watched,");

@@ -89,6 +89,28 @@ impl Holder<'_> {
         Some(read)
     }
 
+    /// The same where there need be no action: nothing if there is none.
+    pub fn optional_action(
+        &self,
+        members: &[Entry],
+        cx: &mut ActionContext<'_>,
+    ) -> Option<Option<Arc<dyn Pattern>>> {
+        let is_action = |member: &Entry| cx.patterns.iter().any(|pattern| *pattern.name() == *member.key);
+        if members.iter().any(is_action) {
+            return Some(self.action(members, cx));
+        }
+        for member in members.iter().filter(|member| !self.keys.contains(&&*member.key)) {
+            let Some(owner) = owner(cx.patterns, &member.key) else { continue };
+            let hint = match suggest(&member.key, self.keys.iter().copied()) {
+                Some(close) => format!("did you mean `{close}`?"),
+                None => "remove it".to_owned(),
+            };
+            let message = format!("`{}` belongs to `{owner}`, and {} has no action", member.key, self.name);
+            cx.diagnostics.push(Diagnostic::error(member.key_span, message).hint(hint));
+        }
+        None
+    }
+
     fn only_action<'m, 'p>(
         &self,
         members: &'m [Entry],
