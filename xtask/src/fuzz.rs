@@ -74,8 +74,6 @@ fn folder() -> PathBuf {
 
 fn go(options: &Options, corpus: &Path, tally: &mut Tally) -> Result<()> {
     let programs = build()?;
-    fs::create_dir_all(corpus)?;
-    command::run(Command::new(programs.join("seeds")).arg(workspace::root()).arg(corpus))?;
     let mut running = Vec::new();
     for target in &options.targets {
         running.push((*target, Running::start(target, &programs, corpus, options.seconds)?));
@@ -116,8 +114,11 @@ impl Running {
         let logs = workspace::target_directory()?.join("fuzz-logs");
         fs::create_dir_all(&logs)?;
         let log = logs.join(format!("{target}.log"));
+        let corpus = corpus.join(target);
+        fs::create_dir_all(&corpus)?;
         let mut command = Command::new(programs.join(target));
-        command.arg(corpus.join(target)).current_dir(&logs);
+        command.arg(&corpus).current_dir(&logs);
+        command.env("RENKEI_FUZZ_ROOT", workspace::root()).env("RENKEI_FUZZ_SEEDS", &corpus);
         for (option, value) in [
             ("max_total_time", seconds),
             ("seed", SEED),
