@@ -271,8 +271,19 @@ fn files_are_watched() {
     assert_eq!(server.tools(), "one two");
     std::fs::write(folder.path().join("title"), "Second").unwrap();
     server.log_until(SERVED);
-    let found = server.request("server/discover", json!({}));
-    assert_eq!(found["result"]["_meta"]["io.modelcontextprotocol/serverInfo"]["title"], "Second");
+    let title = |server: &Serving| {
+        let found = server.request("server/discover", json!({}));
+        found["result"]["_meta"]["io.modelcontextprotocol/serverInfo"]["title"].clone()
+    };
+    assert_eq!(title(&server), "Second");
+    // What the changed config is the first to read is looked at from then on.
+    std::fs::write(folder.path().join("other"), "Third").unwrap();
+    folder.write(&format!("{}\nserver: {{ title: '${{file[\"other\"]}}' }}\n", transform(&["one"])));
+    server.log_until(SERVED);
+    assert_eq!(title(&server), "Third");
+    std::fs::write(folder.path().join("other"), "Fourth").unwrap();
+    server.log_until(SERVED);
+    assert_eq!(title(&server), "Fourth");
 }
 
 #[test]
