@@ -10,6 +10,7 @@ use std::{
 const HTTP: &str = "http/tests/listener";
 const MCP: &str = "mcp/tests/server";
 const ENGINE: &str = "patterns/src/engine";
+const DURABLE: &str = "patterns/src/durable";
 const LAYERS: &str = "layers/src/tests";
 const REST: &str = "connectors/src/http";
 const POSTGRES: &str = "connectors/src/postgres";
@@ -49,6 +50,17 @@ const REACHED: &[(&str, &str, &str)] = &[
     ("sessions", MCP, "the_session_that_is_idle_longest_makes_room"),
     ("session_idle", MCP, "sessions_that_nobody_uses_leave_nothing"),
     ("drain", HTTP, "a_drain_has_an_end"),
+    ("runs", DURABLE, "more_runs_than_may_be_under_way_wait"),
+    ("run_time", DURABLE, "a_run_has_a_time"),
+    ("run_journal", DURABLE, "a_journal_has_a_limit"),
+    ("run_attempts", DURABLE, "a_run_that_ends_its_process_every_time_is_given_up"),
+    ("run_lease", DURABLE, "a_run_whose_lease_is_lost_stops"),
+    ("run_history", "store/tests/behaviour/trials", "retention_leaves_a_gap"),
+    ("tasks", DURABLE, "a_caller_has_so_many_tasks_and_a_wrong_argument_makes_none"),
+    ("task_ttl", DURABLE, "a_task_has_its_time_and_says_how_often_to_ask"),
+    ("task_result", DURABLE, "a_result_has_a_limit"),
+    ("task_poll", DURABLE, "a_task_has_its_time_and_says_how_often_to_ask"),
+    ("task_patience", "app/tests/tasks", "who_knows_no_tasks_is_refused_or_told_where_the_result_is"),
     ("timeout.total", LAYERS, "deadline_before_cache_who_waits_for_others_waits_no_longer"),
     ("limit.rate", LAYERS, "what_is_too_much_is_refused_at_once"),
     ("limit.concurrency", LAYERS, "a_full_bulkhead_answers_at_once_and_counts_what_is_under_way"),

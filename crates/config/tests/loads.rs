@@ -158,7 +158,23 @@ fn there_is_a_page_for_every_part() {
         assert!(text.contains("| `reject_when` | text |"), "{name}");
     }
     let names: Vec<&str> = pages.iter().map(|(name, _)| &**name).collect();
-    let patterns = ["call", "run", "aggregate", "switch", "map", "transform", "fail", "log", "ask"];
+    let patterns = [
+        "call",
+        "run",
+        "aggregate",
+        "switch",
+        "map",
+        "transform",
+        "fail",
+        "log",
+        "ask",
+        "enqueue",
+        "receive",
+        "ack",
+        "nack",
+        "extend",
+        "queue_status",
+    ];
     let patterns = patterns.map(|name| format!("{name}.md"));
     let mut expected = vec![
         "server.md",
@@ -166,6 +182,8 @@ fn there_is_a_page_for_every_part() {
         "tools.md",
         "resources.md",
         "prompts.md",
+        "queues.md",
+        "schedules.md",
         "groups.md",
         "tests.md",
         "systems.md",

@@ -7,7 +7,6 @@ use crate::{house::House, messages::config};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_says_so_can_be_read_by_an_agent() {
     let house = House::new(&config("description: Things to do.\n    resource: true")).await;
-    house.run(&["queue", "list"]);
     let server = house.serve();
     house.run(&["queue", "pause", "jobs", "--reason", "the ledger is closed"]);
     server.wait_log(&["paused=true"]);

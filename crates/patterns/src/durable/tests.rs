@@ -1,3 +1,5 @@
+mod limits;
+
 use std::{sync::Arc, time::Duration};
 
 use renkei_core::{
@@ -11,7 +13,7 @@ use tempfile::TempDir;
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{Host, HostOptions, TaskLimits, timeline};
+use super::{Host, HostOptions, TaskLimits, Timeline, runs, timeline};
 use crate::{
     engine::{Engine, Options},
     fake::{Bench, Ledger, Tool, context},
@@ -44,7 +46,10 @@ impl Kept {
     }
 
     fn node_with(&self, tool: Tool, options: HostOptions) -> Node {
-        let limits = TaskLimits { each: 20, ..TaskLimits::default() };
+        self.node_within(tool, options, TaskLimits { each: 20, ..TaskLimits::default() })
+    }
+
+    fn node_within(&self, tool: Tool, options: HostOptions, limits: TaskLimits) -> Node {
         let settings = Options { tasks: limits, ..Options::default() };
         let Bench { engine, ledger } = Bench::with(tool, settings, Duration::ZERO, 0);
         let engine = Arc::new(engine.keeping(self.store()));
