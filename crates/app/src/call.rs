@@ -13,7 +13,7 @@ use crate::{
     cli::CallArgs,
     exit, load,
     logging::{Aside, Log},
-    terminal,
+    store, terminal,
 };
 
 /// A value given as `key=@file` may be this long.
@@ -23,16 +23,18 @@ pub(crate) async fn run(args: CallArgs) -> ExitCode {
     if let Err(error) = Log::new(&args.log.log, false).and_then(|log| log.start(Aside::default())) {
         return exit::usage(&error);
     }
-    let started = load::load_or_report(&args.config).and_then(|mut loaded| {
-        // Nobody reads on when this process is gone.
-        loaded.plan.server.limits.kept_results = Bytes(0);
-        load::start(loaded)
-    });
-    let compiled = match started {
+    let mut loaded = match load::load_or_report(&args.config) {
+        Ok(loaded) => loaded,
+        Err(code) => return code,
+    };
+    // Nobody reads on when this process is gone.
+    loaded.plan.server.limits.kept_results = Bytes(0);
+    let compiled = match store::compile(loaded).await {
         Ok(compiled) => compiled,
         Err(code) => return code,
     };
     let (engine, limit) = (&compiled.engine, compiled.server.limits.ask);
+    engine.start();
     let code = match args.group.as_deref().map(|name| compiled.group(name)) {
         None => call(&args, &**engine, limit).await,
         Some(Ok(group)) => call(&args, &Group::new(engine.clone(), group), limit).await,

@@ -54,10 +54,24 @@ pub(crate) enum Command {
 A value is read as the tool's schema says: text for a string, JSON otherwise.
 `key=@file` takes the value from a file; `key:=JSON` is JSON in any case.")]
     Call(CallArgs),
+    /// Work on the queues of a config, without serving it: several processes share the work on one store.
+    #[command(after_help = "Examples:
+  renkei work                                  all queues of the config in this folder
+  renkei work shop.yaml --queue reports        only one of them
+
+A server works on its queues itself unless the config says `server: { workers: false }`.")]
+    Work(WorkArgs),
+    /// Queues: what waits, what is under way, what is dead. Looks into the config's store, while a server works on it or not.
+    #[command(subcommand)]
+    Queue(QueueCommand),
+    /// Dead letters: messages that were given up, with their history.
+    #[command(subcommand)]
+    Dead(DeadCommand),
     /// Write tools from what a system says of itself.
     Import(ImportArgs),
     /// Look after the store of a config: `server.store`. The server may run meanwhile.
-    Store(StoreArgs),
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Print the JSON Schema of the config, for editors.
     #[command(after_help = "Examples:
   renkei schema > renkei.schema.json
@@ -176,6 +190,174 @@ pub(crate) struct CallArgs {
     pub(crate) log: QuietLogArgs,
 }
 
+/// Whose store, and how to print.
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    /// Config files, or folders of them; this folder without any.
+    #[arg(long, short, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(crate) config: Vec<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) log: QuietLogArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigPaths,
+    /// Only this queue; again for another one.
+    #[arg(long, value_name = "QUEUE")]
+    pub(crate) queue: Vec<String>,
+    /// Do not apply changes of the config's files by itself; SIGHUP still does.
+    #[arg(long)]
+    pub(crate) no_watch: bool,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum QueueCommand {
+    /// All queues, with how many messages are in which state.
+    List {
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// One queue, with some of its messages.
+    Show {
+        /// The queue's name.
+        queue: String,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Begin no more work on a queue, in all processes. Messages are still taken in; what is under way goes on.
+    Pause {
+        /// The queue's name.
+        queue: String,
+        /// Why, for whoever looks.
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Go on with a queue.
+    Resume {
+        /// The queue's name.
+        queue: String,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Remove the messages of a queue that wait. What is under way goes on.
+    Purge {
+        /// The queue's name.
+        queue: String,
+        /// Remove its dead letters instead.
+        #[arg(long)]
+        dead: bool,
+        /// They are lost, and that is meant.
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadCommand {
+    /// Which there are, the newest of each queue first.
+    #[command(after_help = "Examples:
+  renkei dead list
+  renkei dead list reports --kind timeout
+  renkei dead list --says 'disk full' --json   for scripts")]
+    List {
+        #[command(flatten)]
+        which: DeadArgs,
+        /// Show so many at most.
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: usize,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// One message, dead or not, with its data and its history.
+    Show {
+        /// The message's id.
+        id: String,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Put them back into their queues: the same id, key and data, and all attempts anew.
+    #[command(after_help = "Examples:
+  renkei dead replay 0193e2f0-…                one
+  renkei dead replay reports --kind timeout --rate 10/s
+  renkei dead replay --all")]
+    Replay {
+        #[command(flatten)]
+        which: DeadArgs,
+        /// All of them, of all queues.
+        #[arg(long)]
+        all: bool,
+        /// So many in so much time, such as `10/s`; as fast as it goes without it.
+        #[arg(long, value_name = "RATE")]
+        rate: Option<String>,
+        /// So many at most.
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Remove them for good.
+    Discard {
+        #[command(flatten)]
+        which: DeadArgs,
+        /// All of them, of all queues.
+        #[arg(long)]
+        all: bool,
+        /// So many at most.
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+}
+
+/// Which dead letters; all conditions have to hold.
+#[derive(Debug, Args)]
+pub(crate) struct DeadArgs {
+    /// The id of one, or the name of a queue.
+    #[arg(value_name = "ID|QUEUE")]
+    which: Option<String>,
+    /// The kind of the last error, such as `timeout`; or `expired`.
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<String>,
+    /// The value of `order_by`.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
+    /// A text in the last error.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) says: Option<String>,
+    /// Dead since this moment or longer, in RFC 3339.
+    #[arg(long, value_name = "MOMENT")]
+    pub(crate) before: Option<String>,
+}
+
+impl DeadArgs {
+    /// One message, if that is meant: no queue's name looks like an id.
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.which.as_deref().filter(|text| text.contains('-'))
+    }
+
+    pub(crate) fn queue(&self) -> Option<&str> {
+        self.which.as_deref().filter(|text| !text.contains('-'))
+    }
+
+    /// Whether it names nothing at all.
+    pub(crate) fn is_everything(&self) -> bool {
+        let DeadArgs { which, kind, key, says, before } = self;
+        [which, kind, key, says, before].into_iter().all(Option::is_none)
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
     #[command(subcommand)]
@@ -220,17 +402,11 @@ pub(crate) struct ImportDbArgs {
     pub(crate) log: QuietLogArgs,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct StoreArgs {
-    #[command(subcommand)]
-    pub(crate) command: StoreCommand,
-}
-
 #[derive(Debug, Subcommand)]
 pub(crate) enum StoreCommand {
     /// Look for damage: of the file, and of what must hold between its records. Reads everything.
     #[command(after_help = "Exit code 1 says that there is damage.")]
-    Check(StoreOptions),
+    Check(StoreArgs),
     /// Write a copy of one moment into a new file.
     #[command(after_help = "Examples:
   renkei store backup renkei-2026-12-01.db
@@ -243,35 +419,12 @@ beside it that end in `-wal` and `-shm`.")]
         #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
         file: PathBuf,
         #[command(flatten)]
-        options: StoreOptions,
+        store: StoreArgs,
     },
     /// Give room that is not used any more back to the file system.
-    Compact(StoreOptions),
+    Compact(StoreArgs),
     /// Bring the tables up to date, as `serve` does at its start.
-    Migrate(StoreOptions),
-}
-
-impl StoreCommand {
-    pub(crate) fn options(&self) -> &StoreOptions {
-        match self {
-            StoreCommand::Check(options)
-            | StoreCommand::Compact(options)
-            | StoreCommand::Migrate(options)
-            | StoreCommand::Backup { options, .. } => options,
-        }
-    }
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct StoreOptions {
-    /// Config files, or folders of them; this folder without any.
-    #[arg(long, short, value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    pub(crate) config: Vec<PathBuf>,
-    /// Print the result as JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) log: QuietLogArgs,
+    Migrate(StoreArgs),
 }
 
 #[derive(Debug, Args)]

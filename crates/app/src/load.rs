@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use indexmap::IndexMap;
 use renkei_config::{Kinds, Loaded, Options, Plan, Replaced, Report, ServerConfig};
-use renkei_core::{diagnostic::suggest, group::GroupPlan};
+use renkei_core::{diagnostic::suggest, group::GroupPlan, store::Store};
 use renkei_patterns::engine::{self, Engine, Problem};
 
 use crate::{certificate, exit};
@@ -137,6 +137,23 @@ pub(crate) fn compile_after(
     loaded: Loaded,
     old: Option<&Engine>,
 ) -> Result<Compiled, (Report, Vec<Problem>)> {
+    compiled(loaded, |engine| match old {
+        Some(old) => engine.following(old),
+        None => engine,
+    })
+}
+
+fn compile_first(loaded: Loaded, store: Option<Arc<dyn Store>>) -> Result<Compiled, (Report, Vec<Problem>)> {
+    compiled(loaded, |engine| match store {
+        Some(store) => engine.keeping(store),
+        None => engine,
+    })
+}
+
+fn compiled(
+    loaded: Loaded,
+    complete: impl FnOnce(Engine) -> Engine,
+) -> Result<Compiled, (Report, Vec<Problem>)> {
     let Loaded { plan, report } = loaded;
     let options = options(&plan);
     let engine = Engine::new(plan.systems, plan.tools, options);
@@ -144,10 +161,7 @@ pub(crate) fn compile_after(
         Ok(engine) => engine,
         Err(problems) => return Err((report, problems)),
     };
-    let engine = match old {
-        Some(old) => engine.following(old),
-        None => engine,
-    };
+    let engine = complete(engine.working(plan.queues));
     Ok(Compiled {
         server: plan.server,
         engine: Arc::new(engine),
@@ -158,9 +172,20 @@ pub(crate) fn compile_after(
     })
 }
 
+/// Whether something in the plan keeps what is durable.
+pub(crate) fn needs_store(plan: &Plan) -> bool {
+    !plan.queues.is_empty() || plan.tools.iter().any(|tool| tool.idempotency.is_some())
+}
+
 /// Compiles a plan's tools; problems are printed.
 pub(crate) fn compile(loaded: Loaded) -> Result<Compiled, ExitCode> {
-    compile_after(loaded, None).map_err(|(_, problems)| {
+    compile_with(loaded, None)
+}
+
+/// The same with a place for what is durable.
+pub(crate) fn compile_with(loaded: Loaded, store: Option<Arc<dyn Store>>) -> Result<Compiled, ExitCode> {
+    let compiled = compile_first(loaded, store);
+    compiled.map_err(|(_, problems)| {
         for problem in problems {
             exit::fail(&problem.to_string());
         }

@@ -11,16 +11,19 @@ mod exit;
 mod import;
 mod load;
 mod logging;
+mod queue;
 mod record;
 mod reload;
 mod schema;
 mod serve;
 mod store;
+mod table;
 mod telemetry;
 mod terminal;
 mod test;
 mod tokens;
 mod watch;
+mod work;
 
 use std::process::ExitCode;
 
@@ -48,6 +51,9 @@ async fn run(cli: cli::Cli) -> ExitCode {
         cli::Command::Check(args) => check::run(args),
         cli::Command::Test(args) => test::run(args).await,
         cli::Command::Call(args) => call::run(args).await,
+        cli::Command::Work(args) => work::run(args).await,
+        cli::Command::Queue(command) => queue::queue(command).await,
+        cli::Command::Dead(command) => queue::dead(command).await,
         cli::Command::Import(cli::ImportArgs { from: cli::Import::Db(args) }) => import::run(args).await,
         cli::Command::Store(args) => store::run(args).await,
         cli::Command::Schema(args) => schema::run(args),

@@ -13,7 +13,7 @@ use indexmap::IndexMap;
 use renkei_config::{Report, Style};
 use renkei_http::{Identity, Tls};
 use renkei_mcp::Site;
-use renkei_patterns::engine::Engine;
+use renkei_patterns::{engine::Engine, queue::Workers};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::sleep,
@@ -27,10 +27,11 @@ use crate::{
 };
 
 /// What only a new process can change.
-const FIXED: [&str; 25] = [
+const FIXED: [&str; 26] = [
     "listen",
     "trusted_proxies",
     "store",
+    "workers",
     "public_url",
     "hosts",
     "origins",
@@ -68,7 +69,7 @@ impl Served {
         Served { engine: Arc::new(RwLock::new(engine)), refused: Arc::default() }
     }
 
-    fn engine(&self) -> Arc<Engine> {
+    pub(crate) fn engine(&self) -> Arc<Engine> {
         self.engine.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -108,6 +109,7 @@ pub(crate) struct Reload {
     inputs: Vec<PathBuf>,
     /// How they looked before they were read.
     seen: Look,
+    workers: Option<Arc<Workers>>,
 }
 
 /// From now on `SIGHUP` does not end the process.
@@ -129,7 +131,13 @@ impl Reload {
             watches: compiled.server.watch,
             inputs: compiled.inputs(),
             seen: Look::default(),
+            workers: None,
         }
+    }
+
+    /// The workers work as the changed config says, too.
+    pub(crate) fn working(self, workers: Option<Arc<Workers>>) -> Self {
+        Reload { workers, ..self }
     }
 
     /// What is not as it was `seen` is read again.
@@ -186,6 +194,9 @@ impl Reload {
             tls.replace(identity);
         }
         compiled.engine.start();
+        if let Some(workers) = &self.workers {
+            workers.follow(&compiled.engine);
+        }
         self.site.replace(endpoints::new(&compiled)).await;
         self.watches = compiled.server.watch;
         self.inputs = compiled.inputs();
@@ -235,6 +246,10 @@ fn read(paths: &[PathBuf], old: &Engine, encrypts: bool) -> Result<(Compiled, Op
     let loaded = load::load(paths, false).map_err(of_report)?;
     if !loaded.report.is_empty() {
         tracing::warn!("the changed config has warnings:\n{}", loaded.report.render(Style::PLAIN));
+    }
+    if load::needs_store(&loaded.plan) && old.store().is_none() {
+        let text = "it needs the store, which is opened at the start: restart the server".to_owned();
+        return Err(Failure { text, inputs: loaded.report.inputs().to_vec() });
     }
     let compiled = load::compile_after(loaded, Some(old)).map_err(|(report, problems)| {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();

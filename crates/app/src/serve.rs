@@ -19,8 +19,10 @@ use crate::{
     endpoints, exit, load,
     logging::Log,
     reload::{self, Reload, Served},
+    store,
     telemetry::Telemetry,
     watch::Look,
+    work,
 };
 
 pub(crate) async fn run(args: ServeArgs) -> ExitCode {
@@ -51,7 +53,7 @@ async fn serve(
     telemetry: &Telemetry,
 ) -> ExitCode {
     let stop = stop_on_signal();
-    let compiled = match load::compile(loaded) {
+    let compiled = match store::compile(loaded).await {
         Ok(compiled) => compiled,
         Err(code) => return code,
     };
@@ -69,8 +71,11 @@ async fn serve(
         }
     };
     let tls = options.as_ref().and_then(|options| options.tls.clone());
-    let reload = Reload::new(args.config.paths, !args.no_watch, &compiled, site.clone()).with_tls(tls);
-    let reload = changes(reload);
+    let workers = work::beside(&compiled.server, &compiled.engine);
+    let reload = Reload::new(args.config.paths, !args.no_watch, &compiled, site.clone());
+    let reload = changes(reload.with_tls(tls).working(workers.clone()));
+    let stop_all = stop.clone();
+    let working = workers.map(|workers| work::until(stop.clone(), workers, compiled.server.limits.drain));
     let served = reload.served();
     let end = CancellationToken::new();
     let groups = compiled.groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>();
@@ -88,6 +93,14 @@ async fn serve(
             }
         }
     };
+    // A stop of the transport is a stop of all.
+    stop_all.cancel();
+    if let Some(working) = working
+        && let Err(error) = working.await
+    {
+        tracing::error!(%error, "the workers ended early");
+    }
+    // Only now: attempts need their systems to the end.
     end.cancel();
     if let Err(error) = reloading.await {
         tracing::error!(%error, "the upkeep of systems ended early");

@@ -1,24 +1,32 @@
 //! The store of a config: how it is opened, and what an operator does with it.
 
 mod command;
+mod opened;
 
-use std::sync::Arc;
+use std::{process::ExitCode, sync::Arc};
 
-use renkei_config::{Plan, StorePlace};
-use renkei_core::{Result, clock::SystemClock, store::Maintain};
+use renkei_config::{Loaded, Plan, StorePlace};
+use renkei_core::{Error, Result, clock::SystemClock, store::Maintain};
 use renkei_store::{
     postgres::PostgresStore,
     sealed::{Keys, Sealed},
     sqlite::{Options, SqliteStore},
 };
 
-pub(crate) use self::command::run;
+pub(crate) use self::{
+    command::run,
+    opened::{Opened, say, with},
+};
+use crate::{
+    exit,
+    load::{self, Compiled},
+};
 
 /// Opens the store that `server.store` names. `create` makes the file, or the tables, where there are none.
 ///
 /// # Errors
 /// It cannot be opened: where it is, and why.
-pub(crate) async fn open(plan: &Plan, create: bool) -> Result<Arc<dyn Maintain>> {
+async fn open(plan: &Plan, create: bool) -> Result<Arc<dyn Maintain>> {
     let config = &plan.server.store;
     let keys = Keys::new(&config.keys)?;
     let store: Arc<dyn Maintain> = match &config.place {
@@ -31,4 +39,23 @@ pub(crate) async fn open(plan: &Plan, create: bool) -> Result<Arc<dyn Maintain>>
         }
     };
     Ok(Arc::new(Sealed::new(store, keys)))
+}
+
+/// Compiles a plan, with its store where something in it needs one. Problems are printed.
+pub(crate) async fn compile(loaded: Loaded) -> Result<Compiled, ExitCode> {
+    if !load::needs_store(&loaded.plan) {
+        return load::compile(loaded);
+    }
+    match open(&loaded.plan, true).await {
+        Ok(store) => load::compile_with(loaded, Some(store)),
+        Err(error) => Err(exit::fail(&format!("failed to {}", whole(&error)))),
+    }
+}
+
+/// An error with what it says of details.
+fn whole(error: &Error) -> String {
+    match error.detail_text() {
+        Some(detail) => format!("{error} ({detail})"),
+        None => error.to_string(),
+    }
 }

@@ -8,11 +8,12 @@ use renkei_config::{Loaded, Plan, Report};
 use renkei_core::{
     CallContext, Secret, Value,
     connector::SystemPlan,
+    queue::QueuePlan,
     tool::{ToolPlan, ToolResult, Tools as _},
     trial::TestPlan,
 };
 use renkei_patterns::engine::{self, Engine};
-use renkei_trial::{Rehearse, Verdict};
+use renkei_trial::{Pad, Rehearse, Verdict};
 
 use crate::{cli::TestArgs, exit, load};
 
@@ -100,6 +101,7 @@ pub(crate) fn say(text: &str) {
 /// The engine as tests call it: a new one for each, so that nothing is left of the one before.
 pub(crate) struct House {
     tools: IndexMap<Arc<str>, ToolPlan>,
+    queues: Vec<QueuePlan>,
     options: engine::Options,
 }
 
@@ -108,7 +110,11 @@ impl House {
         let tools = plan.tools.iter().map(|tool| (tool.name.clone(), tool.clone())).collect();
         // Always the same, so that a test may go on with a cursor that another one showed.
         let cursor_key = Some(Secret::new("the tests of a config"));
-        House { tools, options: engine::Options { cursor_key, ..load::options(plan) } }
+        House {
+            tools,
+            queues: plan.queues.clone(),
+            options: engine::Options { cursor_key, ..load::options(plan) },
+        }
     }
 }
 
@@ -117,16 +123,24 @@ impl Rehearse for House {
     async fn call(
         &self,
         systems: IndexMap<Arc<str>, SystemPlan>,
-        tool: &str,
+        store: Arc<Pad>,
+        test: &TestPlan,
         cx: CallContext,
         arguments: Value,
     ) -> Result<ToolResult, String> {
-        let Some(plan) = self.tools.get(tool) else { return Err(format!("there is no tool `{tool}`")) };
-        let engine = Engine::new(systems, vec![plan.clone()], self.options.clone())
-            .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+        let name = &test.tool;
+        let tools =
+            if test.is_worker { Vec::new() } else { self.tools.get(name).cloned().into_iter().collect() };
+        let engine = Engine::new(systems, tools, self.options.clone())
+            .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?
+            .keeping(store)
+            .working(self.queues.clone());
         engine.start();
-        let result = engine.call(cx, tool, arguments, None).await;
+        let result = match test.is_worker {
+            true => engine.rehearse(name, cx, arguments).await,
+            false => engine.call(cx, name, arguments, None).await.map_err(|unknown| unknown.to_string()),
+        };
         engine.shutdown().await;
-        result.map_err(|unknown| unknown.to_string())
+        result
     }
 }

@@ -89,7 +89,9 @@ fn every_example_passes_the_check() {
 #[test]
 fn the_examples_pass_the_check() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    for example in ["examples/shop", "examples/aggregate", "examples/pages", "examples/approval"] {
+    for example in
+        ["examples/shop", "examples/aggregate", "examples/pages", "examples/approval", "examples/queue"]
+    {
         let output = Command::new(env!("CARGO_BIN_EXE_renkei"))
             .args(["check", example])
             .current_dir(&root)

@@ -8,6 +8,7 @@ use renkei_core::{
     connector::SystemPlan,
     diagnostic::suggest,
     pattern::{ActionPlan, Actions, Holder, MAX_NESTING},
+    queue::Queue,
     template::{Names, is_word, word_like},
 };
 use renkei_derive::FromNode;
@@ -43,6 +44,12 @@ pub(crate) struct World<'a> {
     pub(crate) systems: &'a IndexMap<Arc<str>, SystemPlan>,
     pub(crate) patterns: &'a [&'a dyn PatternKind],
     entries: &'a [Entry],
+    /// Nothing for one that is broken.
+    queues: &'a IndexMap<Arc<str>, Option<Arc<Queue>>>,
+    /// The queues that something enqueues in.
+    fed: RefCell<IndexSet<Arc<str>>>,
+    /// Those whose messages a tool receives.
+    received: RefCell<IndexSet<Arc<str>>>,
     read: RefCell<IndexMap<Arc<str>, Reading>>,
     /// The actions that are being read, outermost first.
     path: RefCell<Vec<Arc<str>>>,
@@ -64,16 +71,35 @@ impl<'a> World<'a> {
         systems: &'a IndexMap<Arc<str>, SystemPlan>,
         patterns: &'a [&'a dyn PatternKind],
         entries: &'a [Entry],
+        queues: &'a IndexMap<Arc<str>, Option<Arc<Queue>>>,
     ) -> Self {
         World {
             systems,
             patterns,
             entries,
+            queues,
+            fed: RefCell::default(),
+            received: RefCell::default(),
             read: RefCell::default(),
             path: RefCell::default(),
             caches: RefCell::default(),
             invalidated: RefCell::default(),
         }
+    }
+
+    /// The queue of this name, if it is there and sound.
+    pub(crate) fn queue_named(&self, name: &str) -> Option<Arc<Queue>> {
+        self.queues.get(name).cloned().flatten()
+    }
+
+    /// Whether an action enqueues in the queue.
+    pub(crate) fn is_fed(&self, name: &str) -> bool {
+        self.fed.borrow().contains(name)
+    }
+
+    /// Whether a tool receives its messages.
+    pub(crate) fn is_received(&self, name: &str) -> bool {
+        self.received.borrow().contains(name)
     }
 
     /// Whether a key is a pattern's: an action stands under it.
@@ -152,6 +178,27 @@ impl<'a> World<'a> {
 }
 
 impl Actions for World<'_> {
+    fn feeds(&self, queue: &Arc<str>) {
+        self.fed.borrow_mut().insert(queue.clone());
+    }
+
+    fn receives(&self, queue: &Arc<str>) {
+        self.received.borrow_mut().insert(queue.clone());
+    }
+
+    fn queue(&self, name: &str, at: Span, d: &mut Diagnostics) -> Option<Arc<Queue>> {
+        if let Some(queue) = self.queues.get(name) {
+            return queue.clone();
+        }
+        let diagnostic = Diagnostic::error(at, format!("there is no queue `{name}`"));
+        let known = self.queues.keys().map(AsRef::as_ref);
+        d.push(match suggest(name, known) {
+            Some(close) => diagnostic.hint(format!("did you mean `{close}`?")),
+            None => diagnostic.hint(format!("declare it: `queues: {{ {name}: {{ worker: … }} }}`")),
+        });
+        None
+    }
+
     fn keeps(&self, cache: &Arc<str>) {
         self.caches.borrow_mut().insert(cache.clone());
     }

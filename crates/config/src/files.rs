@@ -17,21 +17,21 @@ use crate::{plan::Replaced, yaml};
 pub const MAX_FILES: usize = 1000;
 
 /// The words of the top level that hold named things, and what one of them is called.
-const SECTIONS: [(&str, &str); 7] = [
+const SECTIONS: [(&str, &str); 8] = [
     ("systems", "the system"),
     ("actions", "the action"),
     ("tools", "the tool"),
+    ("queues", "the queue"),
     ("resources", "the resource"),
     ("prompts", "the prompt"),
     ("groups", "the group"),
     ("tests", "the test"),
 ];
 /// Words of later versions.
-const LATER: [&str; 11] = [
+const LATER: [&str; 10] = [
     "access",
     "captures",
     "endpoints",
-    "queues",
     "replicas",
     "schedules",
     "streams",

@@ -23,6 +23,7 @@ mod action;
 mod complete;
 mod group;
 mod prompt;
+mod queue;
 mod resource;
 mod test;
 mod tool;

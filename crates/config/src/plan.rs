@@ -10,14 +10,14 @@ use std::{
 use indexmap::IndexMap;
 use renkei_core::{
     ConnectorKind, Diagnostic, Diagnostics, Entry, FromNode, LayersKind, Node, PatternKind, Result, Secret,
-    connector::SystemPlan, diagnostic::Sources, group::GroupPlan, prompt::PromptPlan, resource::ResourcePlan,
-    tool::ToolPlan, trial::TestPlan,
+    connector::SystemPlan, diagnostic::Sources, group::GroupPlan, prompt::PromptPlan, queue::QueuePlan,
+    resource::ResourcePlan, tool::ToolPlan, trial::TestPlan,
 };
 
 use crate::{
     action::World,
     environment::{self, Environment, Part, Variables},
-    files, group, prompt,
+    files, group, prompt, queue,
     report::Report,
     resource,
     server::ServerConfig,
@@ -64,6 +64,7 @@ pub struct Plan {
     pub tools: Vec<ToolPlan>,
     pub resources: Vec<ResourcePlan>,
     pub prompts: Vec<PromptPlan>,
+    pub queues: Vec<QueuePlan>,
     pub groups: Vec<GroupPlan>,
     /// Of the config, and of the files beside it if they were asked for.
     pub tests: Vec<TestPlan>,
@@ -133,18 +134,21 @@ pub fn load_replaced(
         systems.insert(entry.key.clone(), system);
     }
     let (tracked, used) = system::track(&systems);
-    let world = World::new(&tracked, kinds.patterns, merged.section("actions"));
+    let queues = queue::read_all(merged.section("queues"), d);
+    let world = World::new(&tracked, kinds.patterns, merged.section("actions"), &queues);
     let tools = tool::read_all(merged.section("tools"), &world, d);
     let resources = resource::read_all(merged.section("resources"), &world, &merged.base_dir, d);
     let prompts: Vec<PromptPlan> =
         merged.section("prompts").iter().filter_map(|entry| prompt::read(entry, &world, d)).collect();
+    let queues = queue::with_workers(merged.section("queues"), &world, d);
     world.read_rest(d);
     world.check_invalidated(d);
     let groups = group::read_all(&merged, d);
     let tests = {
         let kind_of = systems.iter().map(|(name, plan)| (name.clone(), plan.kind)).collect();
-        let (tools, recording) = (merged.section("tools"), options.recording);
-        let known = test::Known { kinds, tools, systems: &kind_of, sources: &sources, recording };
+        let (tools, queues) = (merged.section("tools"), merged.section("queues"));
+        let recording = options.recording;
+        let known = test::Known { kinds, tools, queues, systems: &kind_of, sources: &sources, recording };
         test::read_all(merged.section("tests"), &known, d)
     };
     drop(tracked);
@@ -183,6 +187,7 @@ pub fn load_replaced(
         tools,
         resources,
         prompts,
+        queues,
         groups,
         tests,
         secrets,

@@ -53,6 +53,13 @@ pub fn reference(kinds: &Kinds<'_>) -> Vec<(String, String)> {
             &parts,
         ),
         page(
+            "queues.md",
+            "queues",
+            "What stands under `queues: { NAME: … }`.",
+            &parts.queue,
+            &parts.definitions,
+        ),
+        page(
             "groups.md",
             "groups",
             "What stands under `groups: { NAME: … }`.",

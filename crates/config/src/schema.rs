@@ -14,6 +14,7 @@ use crate::{
     group::GroupConfig,
     plan::Kinds,
     prompt::PromptConfig,
+    queue::QueueConfig,
     resource::ResourceConfig,
     server::ServerConfig,
     test::{TestConfig, mock_schema},
@@ -89,6 +90,15 @@ pub fn schema(kinds: &Kinds<'_>) -> Schema {
             ]),
         ),
         (
+            "queues",
+            object([
+                ("type", "object".into()),
+                ("description", "Queues, by name, each with its worker. A name has lower-case letters, digits and `_`.".into()),
+                ("propertyNames", object([("pattern", "^[a-z_][a-z0-9_]{0,63}$".into())])),
+                ("additionalProperties", parts.queue),
+            ]),
+        ),
+        (
             "groups",
             object([
                 ("type", "object".into()),
@@ -128,6 +138,7 @@ pub(crate) struct Parts {
     pub(crate) tool: Schema,
     pub(crate) resource: Schema,
     pub(crate) prompt: Schema,
+    pub(crate) queue: Schema,
     pub(crate) group: Schema,
     pub(crate) test: Schema,
     pub(crate) definitions: Map,
@@ -151,6 +162,7 @@ impl Parts {
         let tool = with_action(&ToolConfig::schema(&mut defs), &patterns, &mut defs);
         let resource = with_optional_action(&ResourceConfig::schema(&mut defs), &patterns, &mut defs);
         let prompt = with_optional_action(&PromptConfig::schema(&mut defs), &patterns, &mut defs);
+        let queue = QueueConfig::schema(&mut defs);
         let group = GroupConfig::schema(&mut defs);
         let test = TestConfig::schema(&mut defs);
         let (name, mock) = mock_schema(kinds, &mut defs);
@@ -165,7 +177,7 @@ impl Parts {
             ]),
         );
         defs.map.sort_keys();
-        Parts { server, system, action, tool, resource, prompt, group, test, definitions: defs.map }
+        Parts { server, system, action, tool, resource, prompt, queue, group, test, definitions: defs.map }
     }
 }
 

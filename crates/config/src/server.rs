@@ -3,8 +3,7 @@
 use std::net::SocketAddr;
 
 use renkei_core::{
-    Definitions, Diagnostic, Diagnostics, FromNode, Node, NodeKind, Schema, Secret, Value,
-    read::Spanned,
+    Definitions, Diagnostic, Diagnostics, FromNode, Node, NodeKind, Schema, Secret, Value, read::Spanned,
 };
 use renkei_derive::FromNode;
 use url::Url;
@@ -57,9 +56,14 @@ pub struct ServerConfig {
     pub trusted_proxies: Vec<Network>,
 
     /// Where durable data is kept: `sqlite:PATH` (relative to the config's folder) or `postgres://…`; or a mapping with the
-    /// same as `url`, and a key that encrypts. It is opened, and a file is made, only where something in the config needs it.
+    /// same as `url`, and a key that encrypts. It is opened, and a file is made, only where something in the config needs it,
+    /// such as a queue.
     #[config(default = "sqlite:renkei.db")]
     pub store: StoreConfig,
+
+    /// Whether this server works on the queues of its config. `renkei work` does in any case.
+    #[config(default = true)]
+    pub workers: bool,
 
     /// The URL under which clients reach this server, if it stands behind a proxy: its host is allowed
     /// in `Host`, its origin in `Origin`.

@@ -33,11 +33,17 @@ const RUN: &str = "test";
 #[derive(Clone, Debug, FromNode)]
 #[expect(dead_code, reason = "mocks are read with the systems they belong to; the field is the manual")]
 pub(crate) struct TestConfig {
-    /// The tool that is called.
-    tool: Spanned<String>,
+    /// The tool that is called; or `worker`.
+    tool: Option<Spanned<String>>,
 
     /// Its arguments, by name.
     arguments: Option<Node>,
+
+    /// The queue whose worker is run once, instead of a tool. `$message.id` and `$run` are `test`.
+    worker: Option<Spanned<String>>,
+
+    /// The data of the message that the worker gets.
+    message: Option<Node>,
 
     /// Who calls: a name, or `{ name, claims }` with the claims of a token. Anonymous unless set.
     caller: Option<Caller>,
@@ -114,6 +120,8 @@ pub(crate) struct Known<'a> {
     pub(crate) kinds: &'a Kinds<'a>,
     /// Every tool that the config names, broken ones, too.
     pub(crate) tools: &'a [Entry],
+    /// Every queue that the config names.
+    pub(crate) queues: &'a [Entry],
     /// The kind of each system.
     pub(crate) systems: &'a IndexMap<Arc<str>, &'static str>,
     /// The texts of the files: comments say what was recorded.
@@ -162,11 +170,14 @@ fn read(entry: &Entry, known: &Known<'_>, d: &mut Diagnostics) -> Option<TestPla
     let requests = entry.value.get("expect").and_then(|node| node.get("requests"));
     let requests = requests.map(|node| expect::requests(node, known, d));
     let config = TestConfig::from_node(&node, d)?;
-    check_tool(&config.tool, known, d);
-    let arguments = match &config.arguments {
-        None => Value::object(),
-        Some(node) if node.as_map().is_some() => node.to_value(),
-        Some(node) => return wrong(node, "the tool's arguments by name, such as `{ id: 7 }`", d),
+    let messages = entry.value.get("expect").and_then(|node| node.get("messages"));
+    let messages = messages.map(|node| expect::messages(node, known, d));
+    let (tool, is_worker) = subject(&config, entry, known, d)?;
+    let arguments = match (is_worker, &config.arguments, &config.message) {
+        (true, _, message) => message.as_ref().map(Node::to_value).unwrap_or_default(),
+        (false, None, _) => Value::object(),
+        (false, Some(node), _) if node.as_map().is_some() => node.to_value(),
+        (false, Some(node), _) => return wrong(node, "the tool's arguments by name, such as `{ id: 7 }`", d),
     };
     let expect = match config.expect {
         Some(expect) => expect.plan(entry, d),
@@ -184,7 +195,8 @@ fn read(entry: &Entry, known: &Known<'_>, d: &mut Diagnostics) -> Option<TestPla
     Some(TestPlan {
         name: entry.key.clone(),
         span: entry.key_span,
-        tool: config.tool.value.into(),
+        tool: tool.into(),
+        is_worker,
         arguments,
         caller: Arc::new(config.caller.map_or_else(Principal::anonymous, |caller| caller.0)),
         start: RunStart { id: RUN.into(), now: now? },
@@ -192,6 +204,7 @@ fn read(entry: &Entry, known: &Known<'_>, d: &mut Diagnostics) -> Option<TestPla
         answers: answers(config.answers, d)?,
         expect: renkei_core::trial::Expect {
             requests: requests.unwrap_or(Some(IndexMap::new()))?,
+            messages: messages.unwrap_or(Some(IndexMap::new()))?,
             ..expect?
         },
         recording: recording(entry, known),
@@ -241,6 +254,59 @@ fn answers(
     }
     let values = given.into_iter().flatten().map(|(path, node)| (path, node.to_value())).collect();
     good.then_some(values)
+}
+
+/// What is called: a tool, or a queue's worker.
+fn subject(
+    config: &TestConfig,
+    entry: &Entry,
+    known: &Known<'_>,
+    d: &mut Diagnostics,
+) -> Option<(String, bool)> {
+    let stray = |key: &str, of: &str, d: &mut Diagnostics| {
+        if let Some(stray) = entry.value.entry(key) {
+            let message = format!("`{key}` belongs to a test of a {of}");
+            d.push(Diagnostic::error(stray.key_span, message).hint("remove it"));
+        }
+    };
+    match (&config.tool, &config.worker) {
+        (Some(tool), None) => {
+            stray("message", "worker", d);
+            check_tool(tool, known, d);
+            Some((tool.value.clone(), false))
+        }
+        (None, Some(queue)) => {
+            stray("arguments", "tool", d);
+            check_queue(queue, known, d);
+            Some((queue.value.clone(), true))
+        }
+        (Some(tool), Some(worker)) => {
+            d.push(
+                Diagnostic::error(worker.span, "`tool` and `worker` exclude each other")
+                    .related(tool.span, "`tool`")
+                    .hint("make two tests"),
+            );
+            None
+        }
+        (None, None) => {
+            d.push(Diagnostic::error(entry.key_span, "`tool` is missing").hint(
+                "name what is called: `tool: get_order`, or `worker: reports` for the worker of a queue",
+            ));
+            None
+        }
+    }
+}
+
+fn check_queue(queue: &Spanned<String>, known: &Known<'_>, d: &mut Diagnostics) {
+    let names = || known.queues.iter().map(|entry| &*entry.key);
+    if names().any(|name| name == queue.value) {
+        return;
+    }
+    let diagnostic = Diagnostic::error(queue.span, format!("there is no queue `{}`", queue.value));
+    d.push(match suggest(&queue.value, names()) {
+        Some(close) => diagnostic.hint(format!("did you mean `{close}`?")),
+        None => diagnostic.hint("name one of the config's `queues`"),
+    });
 }
 
 fn check_tool(tool: &Spanned<String>, known: &Known<'_>, d: &mut Diagnostics) {

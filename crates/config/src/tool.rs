@@ -1,6 +1,7 @@
 //! `tools:` – what the agent sees, and the one action behind each.
 
 pub(crate) mod content;
+mod idempotency;
 pub(crate) mod input;
 mod json_schema;
 
@@ -55,6 +56,12 @@ pub(crate) struct ToolConfig {
     #[config(default)]
     icons: Vec<IconConfig>,
 
+    /// Which calls are the same: a template such as `${.request_id}`, or `{ key, ttl }`. A second call with the same key, of
+    /// the same caller, has the outcome of the first and no effect of its own; it waits for the first while that is under way. The
+    /// same key with other arguments is a `conflict`. Where the first call was cut off, it is said that nobody knows whether it
+    /// was done. A call for which the template gives nothing is like no other.
+    idempotency: Option<idempotency::IdempotencyNode>,
+
     /// How long a whole call may take; `server.limits.tool_timeout` if left out.
     timeout: Option<Duration>,
 }
@@ -73,7 +80,7 @@ struct AnnotationsConfig {
 }
 
 /// The keys of [`ToolConfig`].
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "description",
     "title",
     "input",
@@ -84,6 +91,7 @@ const KEYS: [&str; 10] = [
     "annotations",
     "icons",
     "timeout",
+    "idempotency",
 ];
 /// Most clients take names up to this.
 const PUBLISHED_NAME: usize = 64;
@@ -147,6 +155,7 @@ fn read(entry: &Entry, world: &World<'_>, d: &mut Diagnostics) -> Option<ToolPla
     let input_schema = input_schema(&tool, d);
     let names = names(input_schema.as_ref());
     let action = holder.action(&members, &mut world.context(names.clone(), d));
+    let idempotency = idempotency::read(&tool, &names, action.as_deref(), d);
     let free = check_cursor(action.as_deref(), input_schema.as_ref(), &tool, d);
     let names = with_results(&names, action.as_deref(), true);
     let output = tool.get("output").map(|node| Tree::read(node, &names, d));
@@ -176,6 +185,7 @@ fn read(entry: &Entry, world: &World<'_>, d: &mut Diagnostics) -> Option<ToolPla
         output: absent_or(output)?,
         content: absent_or(content)?,
         timeout: config.timeout,
+        idempotency: idempotency?,
         input_schema: input_schema?,
     })
 }

@@ -89,7 +89,7 @@ impl Outcome {
 }
 
 impl Measures {
-    /// `kind` is `tool`, `resource`, `prompt` or `completion`; `name` the config's.
+    /// `kind` is `tool`, `task`, `worker`, `resource`, `prompt` or `completion`; `name` the config's.
     pub fn new(kind: &'static str, name: &str) -> Self {
         let (now, seconds, ok, asked, failed) = Default::default();
         Measures { kind, name: name.to_owned(), now, seconds, ok, asked, failed }

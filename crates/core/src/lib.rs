@@ -37,6 +37,7 @@ pub mod trial;
 pub mod complete;
 pub mod group;
 pub mod prompt;
+pub mod queue;
 pub mod resource;
 pub mod uri;
 

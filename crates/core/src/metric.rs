@@ -102,6 +102,44 @@ pub const TEMPLATE_STEPS: Metric = counter(
     &[],
     "Steps of templates that are more than a path; one evaluation may take 300,000.",
 );
+pub const QUEUE_ENQUEUED: Metric = counter(
+    "renkei_queue_enqueued_total",
+    &["queue"],
+    "Messages that this process enqueued; those that joined another one do not count.",
+);
+pub const QUEUE_ATTEMPTS: Metric = counter(
+    "renkei_queue_attempts_total",
+    &["queue", "outcome"],
+    "Attempts of workers: `done`, `retry` (another one follows), `dead`, `released` (does not count, the process stopped) or \
+     `lost` (the lease went to somebody else).",
+);
+pub const QUEUE_SECONDS: Metric = histogram(
+    "renkei_queue_attempt_duration_seconds",
+    &["queue"],
+    "How long attempts took, from the claim to the commit of what became of them.",
+);
+pub const QUEUE_IN_FLIGHT: Metric =
+    gauge("renkei_queue_in_flight", &["queue"], "Messages that this process works on at this moment.");
+pub const QUEUE_MESSAGES: Metric = gauge(
+    "renkei_queue_messages",
+    &["queue", "state"],
+    "Messages in the store: `ready`, `scheduled`, `held` (behind another one with their key), `leased` or `dead`.",
+);
+pub const QUEUE_OLDEST: Metric = gauge(
+    "renkei_queue_oldest_seconds",
+    &["queue"],
+    "How long the oldest message that is ready waits since it was enqueued; 0 while none is.",
+);
+pub const QUEUE_LEASES_ENDED: Metric = counter(
+    "renkei_queue_leases_ended_total",
+    &["queue"],
+    "Leases that this process found ended: whoever held them was not heard of any more.",
+);
+pub const QUEUE_EXPIRED: Metric = counter(
+    "renkei_queue_expired_total",
+    &["queue"],
+    "Messages that this process found dead because nobody began them within their `ttl`.",
+);
 pub const SESSIONS: Metric =
     gauge("renkei_mcp_sessions", &[], "Sessions of clients that speak MCP before 2026-07-28.");
 pub const CONNECTIONS: Metric =
@@ -151,6 +189,14 @@ pub const ALL: &[Metric] = &[
     CACHE_ENTRIES,
     CACHE_BYTES,
     TEMPLATE_STEPS,
+    QUEUE_ENQUEUED,
+    QUEUE_ATTEMPTS,
+    QUEUE_SECONDS,
+    QUEUE_IN_FLIGHT,
+    QUEUE_MESSAGES,
+    QUEUE_OLDEST,
+    QUEUE_LEASES_ENDED,
+    QUEUE_EXPIRED,
     SESSIONS,
     CONNECTIONS,
     CONNECTIONS_TOTAL,

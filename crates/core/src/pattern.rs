@@ -14,7 +14,7 @@ pub const MAX_NESTING: usize = 16;
 
 use crate::{
     Definitions, Diagnostics, Effect, Entry, Error, Node, Payload, Position, Result, RunContext, Schema,
-    Span, Tree, Value, connector::SystemPlan, template::Names,
+    Span, Tree, Value, connector::SystemPlan, queue::Queue, template::Names,
 };
 
 /// The definition that stands for any action in JSON Schemas: `{ "$ref": "#/$defs/action" }`. Other keys may
@@ -105,6 +105,19 @@ pub trait Actions {
     /// Notes that a call keeps its replies in a cache with this name.
     fn keeps(&self, _: &Arc<str>) {}
 
+    /// What the config says of the queue `name`. Nothing, with diagnostics at `at`, if there is none or it is broken.
+    fn queue(&self, name: &str, at: Span, d: &mut Diagnostics) -> Option<Arc<Queue>> {
+        let diagnostic = crate::Diagnostic::error(at, format!("there is no queue `{name}`"));
+        d.push(diagnostic.hint("declare it under `queues`"));
+        None
+    }
+
+    /// Notes that something enqueues in a queue.
+    fn feeds(&self, _: &Arc<str>) {}
+
+    /// Notes that somebody receives the messages of a queue.
+    fn receives(&self, _: &Arc<str>) {}
+
     /// Notes that a call invalidates the cache `name`; whether there is one is known when all calls are read.
     fn invalidates(&self, _: &Arc<str>, _: Span) {}
 }
@@ -143,6 +156,22 @@ pub trait Pattern: Send + Sync + fmt::Debug {
     /// it. A key does not weaken it: it belongs to a run, and a repeated action is another run.
     fn effect(&self) -> Effect;
 
+    /// What a repeat within the same run can do, such as another attempt of a queue's worker. The run has the same key then,
+    /// so that what carries `$key` is idempotent. Of this action itself, without the actions in it.
+    fn repeat(&self) -> Effect {
+        self.effect()
+    }
+
+    /// The actions directly in it.
+    fn inner(&self) -> Vec<&dyn Pattern> {
+        Vec::new()
+    }
+
+    /// The queue that it puts messages into.
+    fn feeds(&self) -> Option<&Arc<str>> {
+        None
+    }
+
     /// Whether it reaches systems outside the machine; the tool's open-world hint follows from it.
     fn open_world(&self) -> bool;
 
@@ -176,6 +205,22 @@ pub trait Pattern: Send + Sync + fmt::Debug {
     async fn resume(&self, _: &RunContext, _: Value, _from: Position, _room: usize) -> Result<Outcome> {
         Err(Error::internal("go on with a list: this action has none"))
     }
+}
+
+/// What a repeat of the whole action within the same run can do: see [`Pattern::repeat`].
+pub fn repeat_of(action: &dyn Pattern) -> Effect {
+    let inner = action.inner();
+    // What an action with others in it does, they do.
+    if inner.is_empty() {
+        return action.repeat();
+    }
+    inner.into_iter().map(repeat_of).max().unwrap_or(Effect::Read)
+}
+
+/// The queues that an action puts messages into, itself or by one in it.
+pub fn queues_fed_by(action: &dyn Pattern) -> Vec<Arc<str>> {
+    let own = action.feeds().cloned();
+    own.into_iter().chain(action.inner().into_iter().flat_map(queues_fed_by)).collect()
 }
 
 /// What an action gave.

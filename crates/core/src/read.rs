@@ -5,12 +5,14 @@
 
 mod bytes;
 mod fields;
+mod rate;
 mod types;
 
 use std::ops::Deref;
 
 pub use bytes::Bytes;
 pub use fields::{Default, Fields, Property, Variants, definition_name, described, wrong};
+pub use rate::Rate;
 
 use crate::{Definitions, Diagnostics, Node, Schema, Span};
 

@@ -3,6 +3,7 @@
 mod asking;
 mod effects;
 mod given;
+mod journal;
 mod pauses;
 
 use std::{
@@ -20,11 +21,15 @@ use tracing::Instrument;
 
 pub use effects::Effects;
 pub(crate) use given::Given;
+use journal::UnderWay;
+pub use journal::{Begun, Committed, Journal};
 use pauses::Pauses;
 
 use crate::{
-    Call, CallContext, Effect, Error, Invalidation, Map, Reply, Request, Result, Scope, Value, ask::Asking,
+    Call, CallContext, Effect, Error, Invalidation, Kind, Map, Reply, Request, Result, Scope, Value,
+    ask::Asking,
     call::RunStart,
+    store::{Batch, Store},
 };
 
 /// So many parts of one run – branches, elements of lists – are under way at once; one more is an error.
@@ -84,6 +89,9 @@ pub struct RunContext {
     vars: Arc<Map>,
     progress: Option<Arc<dyn ProgressSink>>,
     effects: Option<Arc<Effects>>,
+    store: Option<Arc<dyn Store>>,
+    /// Of a durable run.
+    journal: Option<Arc<dyn Journal>>,
 }
 
 pub(crate) struct Run {
@@ -151,19 +159,38 @@ impl RunContext {
             vars: Arc::default(),
             progress,
             effects: None,
+            store: None,
+            journal: None,
         }
+    }
+
+    /// The same with a place for what is durable.
+    #[must_use]
+    pub fn keeping(self, store: Option<Arc<dyn Store>>) -> Self {
+        RunContext { store, ..self }
+    }
+
+    /// The same as a durable run: its steps are in `journal`.
+    #[must_use]
+    pub fn journaled(self, journal: Arc<dyn Journal>) -> Self {
+        RunContext { journal: Some(journal), ..self }
+    }
+
+    /// Where what is durable is kept, if anywhere. Changes go through [`RunContext::commit`]; this is for reading, and for
+    /// what has no effect on the outcome of the run.
+    pub fn store(&self) -> Option<&Arc<dyn Store>> {
+        self.store.as_ref()
     }
 
     pub fn id(&self) -> &Arc<str> {
         self.run.id()
     }
 
-    /// One effect, named `name` within this action. In a plain run it calls the system; the name is
-    /// what a durable run's journal will find the result by. Connectors' errors name the system.
-    /// The key of a step depends on the run and the path of names only, so a repeat carries the same.
+    /// One effect, named `name` within this action. A plain run calls the system. A durable one looks in its journal
+    /// first, and writes the intent before and the result after: what was done in an earlier attempt is not done again.
+    /// Connectors' errors name the system. The key of a step depends on the run and the path of names only, so a repeat
+    /// carries the same.
     pub async fn step(&self, name: &str, request: Request) -> Result<Reply> {
-        let system = self.run.systems.get(&request.op.system).await?;
-        let span = tracing::debug_span!("step", name);
         let changes = request.effect != Effect::Read;
         if changes {
             self.run.changed.store(true, Ordering::Relaxed);
@@ -172,10 +199,60 @@ impl RunContext {
         if let Some(effects) = changing {
             effects.begin();
         }
-        let call = self.current();
-        let result = system.call(&call, &request).instrument(span).await;
+        let result = match &self.journal {
+            None => self.call_system(name, &request).await,
+            Some(journal) => self.journaled_step(&**journal, name, &request).await,
+        };
         if let Some(effects) = changing {
-            effects.end(&result);
+            effects.end(result.as_ref().map(drop));
+        }
+        result
+    }
+
+    async fn journaled_step(&self, journal: &dyn Journal, name: &str, request: &Request) -> Result<Reply> {
+        let path = self.path_of(name);
+        let mut step = UnderWay { journal, path: &path, request, has_ended: false };
+        let result = match journal.begin(&path, request).await {
+            Ok(Begun::Known(result)) => result,
+            Ok(Begun::New) => {
+                let result = self.call_system(name, request).await;
+                journal.end(&path, request, result).await
+            }
+            Err(error) => Err(error),
+        };
+        step.has_ended = true;
+        result
+    }
+
+    async fn call_system(&self, name: &str, request: &Request) -> Result<Reply> {
+        let system = self.run.systems.get(&request.op.system).await?;
+        let span = tracing::debug_span!("step", name);
+        let call = self.current();
+        system.call(&call, request).instrument(span).await
+    }
+
+    /// Changes the store, as the effect named `name` within this action. In a durable run the change and the record of
+    /// it, `given`, are one commit: a later attempt gets `given` and changes nothing.
+    ///
+    /// # Errors
+    /// There is no store, it is in trouble, or a precondition of the batch does not hold.
+    pub async fn commit(&self, name: &str, batch: Batch, given: Value) -> Result<Committed> {
+        let Some(store) = &self.store else {
+            return Err(Error::new(Kind::Internal, "keep this: there is no store here"));
+        };
+        self.run.changed.store(true, Ordering::Relaxed);
+        if let Some(effects) = &self.effects {
+            effects.begin();
+        }
+        let result = match &self.journal {
+            Some(journal) => journal.commit(&self.path_of(name), batch, given).await,
+            None => match store.commit(batch).await {
+                Ok(verdict) => verdict.into_result().map(Committed::Now),
+                Err(error) => Err(error),
+            },
+        };
+        if let Some(effects) = &self.effects {
+            effects.end(result.as_ref().map(drop));
         }
         result
     }
@@ -295,6 +372,11 @@ impl RunContext {
     /// The idempotency key of the step `name` here: run id and path of names, never the attempt.
     pub fn key(&self, name: &str) -> Arc<str> {
         key(self.run.id(), &self.path, name)
+    }
+
+    /// Where `name` is in the run: the names of the actions around it, and its own.
+    fn path_of(&self, name: &str) -> String {
+        self.path.iter().map(|part| &**part).chain([name]).collect::<Vec<_>>().join("/")
     }
 
     /// What the templates of the step `name` see: the input as `.`, what is bound around it, and the

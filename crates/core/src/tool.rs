@@ -26,6 +26,17 @@ pub struct ToolPlan {
     pub content: Option<Vec<ContentPlan>>,
     /// The whole call; the server's default without it.
     pub timeout: Option<Duration>,
+    /// Which calls are the same.
+    pub idempotency: Option<IdempotencyPlan>,
+}
+
+/// Which calls of a tool are the same: the second one has the outcome of the first.
+#[derive(Clone, Debug)]
+pub struct IdempotencyPlan {
+    /// Of the input: the key. A call without one is like no other.
+    pub key: Tree,
+    /// How long a key is remembered.
+    pub ttl: Duration,
 }
 
 /// One part of `content:`, with its templates.

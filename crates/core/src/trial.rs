@@ -12,7 +12,10 @@ pub struct TestPlan {
     pub name: Arc<str>,
     /// Where its name stands.
     pub span: Span,
+    /// What is called.
     pub tool: Arc<str>,
+    /// Whether that is a queue, whose worker gets the arguments as its message.
+    pub is_worker: bool,
     pub arguments: Value,
     pub caller: Arc<Principal>,
     pub start: RunStart,
@@ -81,6 +84,8 @@ pub struct Expect {
     pub says: Vec<String>,
     /// All requests that came to a system, in their order, each with at least these members.
     pub requests: IndexMap<Arc<str>, Vec<Value>>,
+    /// All messages that are enqueued in a queue, in their order, each with at least these members.
+    pub messages: IndexMap<Arc<str>, Vec<Value>>,
 }
 
 /// How the call fails.

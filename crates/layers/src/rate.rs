@@ -11,12 +11,14 @@ use std::{
 
 use async_trait::async_trait;
 use lru::LruCache;
-use renkei_core::{Call, CallContext, Error, Kind, Principal, Reply, Request, Result, Retry, duration};
+use renkei_core::{
+    Call, CallContext, Error, Kind, Principal, Reply, Request, Result, Retry, duration, read::Rate,
+};
 use tokio::time::{Instant, sleep};
 
 use crate::{
     clock::{Clock, promised},
-    config::{Limit, Per, Rate},
+    config::{Limit, Per},
     metrics::Metrics,
 };
 

@@ -322,6 +322,7 @@ impl Tool {
             output,
             content,
             timeout: self.timeout,
+            idempotency: None,
         }
     }
 }

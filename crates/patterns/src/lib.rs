@@ -1,13 +1,17 @@
 //! The patterns, one folder each, and the engine that runs them as tools.
 
 pub mod engine;
+pub mod queue;
 
 mod aggregate;
 mod ask;
 mod call;
+mod consumer;
+mod enqueue;
 mod fail;
 mod log;
 mod map;
+mod queue_status;
 mod run;
 mod switch;
 mod transform;
@@ -34,4 +38,10 @@ pub static PATTERNS: &[&dyn PatternKind] = &[
     &fail::Kind,
     &log::Kind,
     &ask::Kind,
+    &enqueue::Kind,
+    &consumer::Receive,
+    &consumer::Ack,
+    &consumer::Nack,
+    &consumer::Extend,
+    &queue_status::Kind,
 ];

@@ -87,7 +87,7 @@ pub async fn take(
     let start = RunStart { now: test.start.now.clone(), ..RunStart::new() };
     cx.start = Some(start.clone());
     cx.asking = Audience::new(&test.answers).asking();
-    let result = house.call(mixed, &test.tool, cx, test.arguments.clone()).await?;
+    let result = house.call(mixed, Arc::default(), test, cx, test.arguments.clone()).await?;
     tape.finished()?;
     let mut calls: IndexMap<Arc<str>, Vec<Taken>> = IndexMap::new();
     // Systems come in the order of the config, whatever was asked first.

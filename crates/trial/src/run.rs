@@ -17,6 +17,7 @@ use renkei_core::{
 };
 
 use crate::{
+    Pad,
     audience::Audience,
     compare::{Difference, Extent, differences, shown},
     live::Take,
@@ -30,12 +31,13 @@ const MAX_DIFFERENCES: usize = 8;
 /// Calls tools of the config under test.
 #[async_trait]
 pub trait Rehearse: Send + Sync {
-    /// Calls a tool with these systems in the places of the config's own. The error says why there is nothing
-    /// to call.
+    /// Calls a tool, or runs a queue's worker once, with these systems and this store in the places of the config's own. The
+    /// error says why there is nothing to call.
     async fn call(
         &self,
         systems: IndexMap<Arc<str>, SystemPlan>,
-        tool: &str,
+        store: Arc<Pad>,
+        test: &TestPlan,
         cx: CallContext,
         arguments: Value,
     ) -> Result<ToolResult, String>;
@@ -189,7 +191,7 @@ pub(crate) async fn rehearse(
     cx.start = Some(test.start.clone());
     let audience = Audience::new(&test.answers);
     cx.asking = audience.asking();
-    let result = house.call(mocked, &test.tool, cx, test.arguments.clone()).await?;
+    let result = house.call(mocked, stage.pad.clone(), test, cx, test.arguments.clone()).await?;
     Ok((stage, result, audience))
 }
 
@@ -237,6 +239,18 @@ pub(crate) fn judge(test: &TestPlan, stage: &Stage, result: &ToolResult) -> Vec<
         }
     }
     problems.extend(outcome(&test.expect, result));
+    for (queue, expected) in &test.expect.messages {
+        let messages = stage.pad.messages(queue);
+        let (wanted, came) = (expected.len(), messages.len());
+        let found = differences(&expected.clone().into(), &messages.into(), Extent::Part);
+        if !found.is_empty() {
+            let message = match wanted == came {
+                true => format!("the messages of `{queue}` differ"),
+                false => format!("{came} messages were enqueued in `{queue}`, and {wanted} were expected"),
+            };
+            problems.push(Problem::new(message).with(found));
+        }
+    }
     for (system, expected) in &test.expect.requests {
         let requests = stage.script(system).map(crate::stage::Script::requests).unwrap_or_default();
         let found = differences(&expected.clone().into(), &requests.clone().into(), Extent::Part);

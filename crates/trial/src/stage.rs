@@ -16,6 +16,7 @@ use crate::compare::{Difference, Extent, differences};
 #[derive(Debug, Default)]
 pub struct Stage {
     scripts: IndexMap<Arc<str>, Arc<Script>>,
+    pub(crate) pad: Arc<crate::Pad>,
 }
 
 impl Stage {

@@ -1,43 +1,36 @@
 //! `renkei store`: what an operator does with the store of a config.
 
-use std::{io::Write as _, path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode};
 
-use renkei_config::Loaded;
 use renkei_core::{
     Result, Value,
     store::{Maintain, Stats},
 };
 
-use super::open;
+use super::opened::{say, with_code};
 use crate::{
     cli::{StoreArgs, StoreCommand},
-    exit, load,
-    logging::{Aside, Log},
+    exit,
 };
 
-pub(crate) async fn run(args: StoreArgs) -> ExitCode {
-    let options = args.command.options();
-    if let Err(error) = Log::new(&options.log.log, false).and_then(|log| log.start(Aside::default())) {
-        return exit::usage(&error);
+pub(crate) async fn run(command: StoreCommand) -> ExitCode {
+    match command {
+        StoreCommand::Check(args) => told(&args, check).await,
+        StoreCommand::Backup { file, store: args } => {
+            told(&args, async |store| backup(store, &file).await).await
+        }
+        StoreCommand::Compact(args) => told(&args, compact).await,
+        StoreCommand::Migrate(args) => told(&args, migrated).await,
     }
-    let loaded = match load::load(&options.config, false) {
-        Ok(loaded) => loaded,
-        Err(report) => {
-            load::print(&report);
-            return ExitCode::from(exit::CONFIG);
-        }
-    };
-    let json = options.json;
-    match done(&args.command, &loaded).await {
-        Ok(done) => {
-            say(&if json { done.json.to_json_pretty() } else { done.text });
-            if done.good { ExitCode::SUCCESS } else { ExitCode::from(exit::FAILED) }
-        }
-        Err(error) => {
-            let detail = error.detail_text().map(|detail| format!(" ({detail})")).unwrap_or_default();
-            exit::fail(&format!("failed to {error}{detail}"))
-        }
-    }
+}
+
+async fn told(args: &StoreArgs, what: impl AsyncFnOnce(&dyn Maintain) -> Result<Done>) -> ExitCode {
+    with_code(args, async |opened| {
+        let done = what(&*opened.store).await?;
+        say(&if args.json { done.json.to_json_pretty() } else { done.text });
+        Ok(if done.good { ExitCode::SUCCESS } else { ExitCode::from(exit::FAILED) })
+    })
+    .await
 }
 
 /// What a command has to say.
@@ -45,18 +38,6 @@ struct Done {
     good: bool,
     text: String,
     json: Value,
-}
-
-async fn done(command: &StoreCommand, loaded: &Loaded) -> Result<Done> {
-    let store = open(&loaded.plan, false).await?;
-    let done = match command {
-        StoreCommand::Check(_) => check(&*store).await,
-        StoreCommand::Backup { file, .. } => backup(&*store, file).await,
-        StoreCommand::Compact(_) => compact(&*store).await,
-        StoreCommand::Migrate(_) => migrated(&*store).await,
-    };
-    store.close().await;
-    done
 }
 
 async fn check(store: &dyn Maintain) -> Result<Done> {
@@ -83,7 +64,8 @@ async fn check(store: &dyn Maintain) -> Result<Done> {
         format_args!("{:>8}  jobs", stats.jobs),
         format_args!("{:>8}  cells", stats.cells),
     );
-    let json = Value::from([("ok", Value::from(true)), ("problems", list.into()), ("store", stats_json(&stats))]);
+    let json =
+        Value::from([("ok", Value::from(true)), ("problems", list.into()), ("store", stats_json(&stats))]);
     Ok(Done { good: true, text, json })
 }
 
@@ -134,9 +116,4 @@ fn bytes(n: u64) -> String {
         10_000..10_000_000 => format!("{} kB", n / 1_000),
         _ => format!("{} MB", n / 1_000_000),
     }
-}
-
-fn say(text: &str) {
-    // A closed pipe is nobody's error.
-    let _ = writeln!(std::io::stdout(), "{text}");
 }

@@ -18,7 +18,10 @@ use super::{
 
 /// What is to come of the call. Without `error` it has to go well.
 #[derive(Clone, Debug, FromNode)]
-#[expect(dead_code, reason = "requests are read with the systems they belong to; the field is the manual")]
+#[expect(
+    dead_code,
+    reason = "they are read with the systems and queues they belong to; the fields are the manual"
+)]
 pub(super) struct ExpectConfig {
     /// The whole result.
     result: Option<Value>,
@@ -41,6 +44,11 @@ pub(super) struct ExpectConfig {
     /// list: none comes.
     #[config(default)]
     requests: Requests,
+
+    /// All messages that are enqueued, in their order, by queue: their data. Of each, what is named has to be so. An empty
+    /// list: none is.
+    #[config(default)]
+    messages: Requests,
 }
 
 /// Read by [`requests`], which knows the systems.
@@ -137,6 +145,7 @@ impl ExpectConfig {
             content: content.map(Into::into),
             says: self.says,
             requests: IndexMap::new(),
+            messages: IndexMap::new(),
         })
     }
 }
@@ -152,6 +161,29 @@ pub(super) fn requests(
     };
     let read: Vec<Option<(Arc<str>, Vec<Value>)>> =
         entries.iter().map(|entry| Some((entry.key.clone(), of_system(entry, known, d)?))).collect();
+    read.into_iter().collect()
+}
+
+/// Reads the expected messages, by queue.
+pub(super) fn messages(
+    node: &Node,
+    known: &Known<'_>,
+    d: &mut Diagnostics,
+) -> Option<IndexMap<Arc<str>, Vec<Value>>> {
+    let Some(entries) = node.as_map() else {
+        return wrong(node, "the queues, each with the list of the messages in it", d);
+    };
+    let read: Vec<Option<(Arc<str>, Vec<Value>)>> = entries
+        .iter()
+        .map(|entry| {
+            let queue = Spanned { value: entry.key.to_string(), span: entry.key_span };
+            super::check_queue(&queue, known, d);
+            match &entry.value.kind {
+                NodeKind::Seq(items) => Some((entry.key.clone(), items.iter().map(Node::to_value).collect())),
+                _ => wrong(&entry.value, "the list of the messages; `[]` for none", d),
+            }
+        })
+        .collect();
     read.into_iter().collect()
 }
 

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use crate::{Applied, Reply, Result};
+use crate::{Applied, Error, Result};
 
 /// Counts the steps that change something, as far as anybody knows. What cuts a run short learns here whether
 /// something was done already, or may have been.
@@ -39,7 +39,7 @@ impl Effects {
         });
     }
 
-    pub(super) fn end(&self, result: &Result<Reply>) {
+    pub(super) fn end(&self, result: Result<(), &Error>) {
         let applied = match result {
             Ok(_) => Applied::Yes,
             Err(error) => error.was_applied(),
@@ -68,7 +68,7 @@ impl Effects {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Error, Value};
+    use crate::Error;
 
     #[test]
     fn doubt_stays_and_is_seen_from_outside() {
@@ -78,16 +78,16 @@ mod tests {
         assert_eq!(both(), (Applied::No, Applied::No));
         inner.begin();
         assert_eq!(both(), (Applied::Unknown, Applied::Unknown));
-        inner.end(&Err(Error::unavailable("reach it")));
+        inner.end(Err(&Error::unavailable("reach it")));
         assert_eq!(both(), (Applied::No, Applied::No));
         inner.begin();
-        inner.end(&Ok(Reply::json(Value::Null)));
+        inner.end(Ok(()));
         assert_eq!(both(), (Applied::Yes, Applied::Yes));
         inner.begin();
-        inner.end(&Err(Error::unavailable("hear of it").applied(Applied::Unknown)));
+        inner.end(Err(&Error::unavailable("hear of it").applied(Applied::Unknown)));
         assert_eq!(both(), (Applied::Unknown, Applied::Unknown));
         outer.begin();
-        outer.end(&Ok(Reply::json(Value::Null)));
+        outer.end(Ok(()));
         assert_eq!(Effects::within(Some(outer)).applied(), Applied::No);
     }
 }

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use renkei_core::{Diagnostic, Diagnostics, Node};
+use renkei_core::{Diagnostic, Diagnostics, Node, read::Rate};
 use renkei_derive::FromNode;
-
-use super::words::Rate;
 
 /// How many requests are sent to the system. What is too much is refused (`rate_limited`), with the time after
 /// which it is worth trying again.

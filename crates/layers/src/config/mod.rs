@@ -25,7 +25,6 @@ pub(crate) use self::{
     limit::{Limit, Per},
     retry::{Attempts, Budget, OwnRetry, Retry},
     timeout::{OwnTimeout, Timeout},
-    words::Rate,
 };
 use crate::stack::Stack;
 

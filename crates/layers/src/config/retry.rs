@@ -4,14 +4,11 @@ use std::time::Duration;
 
 use renkei_core::{
     Definitions, Diagnostic, Diagnostics, FromNode, Node, NodeKind, Schema, Span, Value, duration,
-    read::wrong,
+    read::{Rate, wrong},
 };
 use renkei_derive::FromNode;
 
-use super::{
-    one_of,
-    words::{Rate, Share},
-};
+use super::{one_of, words::Share};
 
 const MAX_ATTEMPTS: u32 = 20;
 

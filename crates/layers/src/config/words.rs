@@ -1,60 +1,6 @@
-//! Words of their own: rates and shares.
+//! Words of their own: shares.
 
-use std::{fmt, time::Duration};
-
-use renkei_core::{Definitions, Diagnostics, FromNode, Node, NodeKind, Schema, Value, duration, read::wrong};
-
-/// So many in so much time: `50/s`, `100/m`, `1000/h`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Rate {
-    pub(crate) count: u32,
-    pub(crate) per: Duration,
-}
-
-impl Rate {
-    /// The time from one to the next.
-    pub(crate) fn interval(self) -> Duration {
-        self.per / self.count.max(1)
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let (count, unit) = text.split_once('/')?;
-        let count = count.trim().parse().ok().filter(|count| (1..=1_000_000).contains(count))?;
-        let per = match unit.trim() {
-            "s" => 1,
-            "m" => 60,
-            "h" => 3_600,
-            "d" => 86_400,
-            _ => return None,
-        };
-        Some(Rate { count, per: Duration::from_secs(per) })
-    }
-}
-
-impl fmt::Display for Rate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.count, duration::format(self.per).trim_start_matches('1'))
-    }
-}
-
-impl FromNode for Rate {
-    fn from_node(node: &Node, d: &mut Diagnostics) -> Option<Self> {
-        let parsed = match &node.kind {
-            NodeKind::Unknown => Some(Rate { count: 1, per: Duration::from_secs(1) }),
-            NodeKind::String(text) => Rate::parse(&text.value),
-            _ => None,
-        };
-        parsed.or_else(|| wrong(node, "a rate such as `50/s`, `100/m` or `1000/h`, of 1 to 1000000", d))
-    }
-
-    fn schema(_: &mut Definitions) -> Schema {
-        Value::from([
-            ("type", "string"),
-            ("pattern", "^[0-9]+ */ *[smhd]$"),
-            ("x-type", "rate such as `50/s`"),
-        ])
-    }
-}
+use renkei_core::{Definitions, Diagnostics, FromNode, Node, NodeKind, Schema, Value, read::wrong};
 
 /// A part of a whole, in per cent: `20%`.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use renkei_core::{
     CallNode, Definitions, Diagnostics, Effect, Entry, FromNode, Layers, Node, NodeKind, PreparedOp, Span,
-    Tree, Value, connector::CALL_WORDS, node::Text, template::Names,
+    Tree, Value, connector::CALL_WORDS, node::Text, read::Rate, template::Names,
 };
 
 use super::script;
 use crate::{
     LAYERS,
-    config::{Attempts, BreakerChoice, Budget, Cache, Limit, Own, Rate, Retry, Settings, Share, Timeout},
+    config::{Attempts, BreakerChoice, Budget, Cache, Limit, Own, Retry, Settings, Share, Timeout},
 };
 
 fn node(value: &Value) -> Node {

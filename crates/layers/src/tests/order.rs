@@ -29,7 +29,7 @@ fn breaker(failures: u32) -> BreakerChoice {
 }
 
 fn limit(count: u32, seconds: u64) -> Limit {
-    let rate = config::Rate { count, per: Duration::from_secs(seconds) };
+    let rate = renkei_core::read::Rate { count, per: Duration::from_secs(seconds) };
     Limit { rate: Some(rate), ..Limit::default() }
 }
 

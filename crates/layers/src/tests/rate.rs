@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use proptest::prelude::*;
-use renkei_core::{Effect, Kind, Principal, Retry};
+use renkei_core::{Effect, Kind, Principal, Retry, read::Rate};
 use tokio::time::Instant;
 
 use super::script::{Script, around, context, request};
 use crate::{
-    config::{Limit, Per, Rate, Settings},
+    config::{Limit, Per, Settings},
     rate::Gcra,
 };
 

@@ -222,7 +222,7 @@ proptest! {
 #[tokio::test(start_paused = true)]
 async fn a_refused_repeat_tells_what_went_wrong_first() {
     // One token an hour: the repeat finds none.
-    let rate = Some(config::Rate { count: 1, per: Duration::from_secs(3600) });
+    let rate = Some(renkei_core::read::Rate { count: 1, per: Duration::from_secs(3600) });
     let settings = Settings { limit: Limit { rate, ..Limit::default() }, ..Settings::default() };
     let script = Script::new([Try::fails(Retry::Safe).in_doubt()]);
     let start = Instant::now();
@@ -280,7 +280,7 @@ proptest! {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
-            let minimum = config::Rate { count, per: Duration::from_secs(1) };
+            let minimum = renkei_core::read::Rate { count, per: Duration::from_secs(1) };
             let config = config::Budget { share: config::Share(share), minimum };
             let budget = Budget::new(&config, Clock::start());
             let (start, mut earned, mut spent) = (Instant::now(), 0u64, 0u64);

@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use proptest::prelude::*;
 use renkei_core::{
     Applied, Call, CallContext, Effect, Error, Kind, LayerStack, Reply, Request, Result, Retry, Value,
+    read::Rate,
 };
 use tokio::{
     task::JoinHandle,
@@ -22,7 +23,7 @@ use tokio::{
 };
 
 use super::script::{Counted, context, request, stack};
-use crate::config::{self, Attempts, BreakerChoice, Limit, Rate, Settings, Share};
+use crate::config::{self, Attempts, BreakerChoice, Limit, Settings, Share};
 
 /// What the system does with an attempt.
 #[derive(Clone, Copy, Debug)]

@@ -29,6 +29,10 @@ impl Pattern for Aggregate {
         self.branches.iter().map(|branch| branch.action.effect()).max().unwrap_or(Effect::Read)
     }
 
+    fn inner(&self) -> Vec<&dyn Pattern> {
+        self.branches.iter().map(|branch| &*branch.action).collect()
+    }
+
     fn open_world(&self) -> bool {
         self.branches.iter().any(|branch| branch.action.open_world())
     }

@@ -83,6 +83,10 @@ impl Pattern for CallAction {
         self.op.effect
     }
 
+    fn repeat(&self) -> Effect {
+        request_effect(self.op.effect, self.keyed)
+    }
+
     fn open_world(&self) -> bool {
         self.open_world
     }

@@ -92,7 +92,7 @@ impl Engine {
     ) -> RunContext {
         cx.deadline = cx.deadline.min(Instant::now() + job.timeout);
         let systems = RunSystems(self.supervisor.clone());
-        RunContext::new(cx, Arc::new(systems), progress)
+        RunContext::new(cx, Arc::new(systems), progress).keeping(self.store().cloned())
     }
 
     /// Runs `run` for a call that may be one of several: with the answers that it brought, and, where more are needed,

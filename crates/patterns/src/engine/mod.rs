@@ -14,8 +14,10 @@ mod resources;
 mod watch;
 
 mod job;
+mod once;
 mod rounds;
 mod systems;
+mod work;
 
 mod arguments;
 mod input;

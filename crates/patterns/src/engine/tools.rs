@@ -9,8 +9,10 @@ use renkei_core::{
     Applied, CallContext, Effect, Error, Map, Outcome, Payload, Result, RunContext, Secret, Value, audit,
     connector::SystemPlan,
     prompt::{PromptInfo, PromptPlan},
+    queue::QueuePlan,
     resource::ResourcePlan,
     run::ProgressSink,
+    store::Store,
     tool::{Content, ToolInfo, ToolPlan, ToolResult, Tools, UnknownTool},
 };
 use tokio::sync::Semaphore;
@@ -100,6 +102,8 @@ pub struct Engine {
     pub(super) supervisor: Arc<Supervisor>,
     pub(super) options: Options,
     pub(super) permits: Arc<Semaphore>,
+    store: Option<Arc<dyn Store>>,
+    pub(super) queues: IndexMap<Arc<str>, Arc<QueuePlan>>,
 }
 
 struct Tool {
@@ -137,6 +141,8 @@ impl Engine {
             prompt_list: Vec::new(),
             supervisor: Arc::new(Supervisor::new(systems, &options.base_dir)),
             permits: Arc::new(Semaphore::new(options.concurrent_calls)),
+            store: None,
+            queues: IndexMap::new(),
             options,
         })
     }
@@ -156,14 +162,26 @@ impl Engine {
         if problems.is_empty() { Ok(self) } else { Err(problems) }
     }
 
+    /// The same with a place for what is durable.
+    #[must_use]
+    pub fn keeping(self, store: Arc<dyn Store>) -> Self {
+        Engine { store: Some(store), ..self }
+    }
+
+    /// Where what is durable is kept, if anywhere.
+    pub fn store(&self) -> Option<&Arc<dyn Store>> {
+        self.store.as_ref()
+    }
+
     /// The same as the successor of `old`, whose config changed: systems of which the config says the same keep
-    /// their connection and the state of their layers, and results that are kept stay. What `old` alone needs
-    /// goes with it, once its last call has ended and it is dropped. [`Engine::start`] connects what is new.
+    /// their connection and the state of their layers, results that are kept stay, and so does the store. What `old`
+    /// alone needs goes with it, once its last call has ended and it is dropped. [`Engine::start`] connects what is new.
     #[must_use]
     pub fn following(mut self, old: &Engine) -> Self {
         self.supervisor = Arc::new(Supervisor::following(&self.supervisor, &old.supervisor));
         self.kept = self.kept.following(&old.kept);
         self.rounds = self.rounds.following(&old.rounds);
+        self.store = self.store.or_else(|| old.store.clone());
         if self.options.concurrent_calls == old.options.concurrent_calls {
             self.permits = old.permits.clone();
         }
@@ -226,7 +244,11 @@ impl Engine {
         let (input, outcome, next) = match tool.plan.action.resumes() {
             true => self.page(tool, job, &cx, input).await?,
             false => {
-                let outcome = self.act(job, &cx, &*tool.plan.action, input.clone()).await?;
+                let action = self.act(job, &cx, &*tool.plan.action, input.clone());
+                let outcome = match &tool.plan.idempotency {
+                    Some(plan) => self.once(plan, &tool.plan.name, &cx, &input, action).await?,
+                    None => action.await?,
+                };
                 (input, outcome, None)
             }
         };

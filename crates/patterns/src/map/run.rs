@@ -19,6 +19,10 @@ impl Pattern for MapAction {
         self.action.effect()
     }
 
+    fn inner(&self) -> Vec<&dyn Pattern> {
+        vec![&*self.action]
+    }
+
     fn open_world(&self) -> bool {
         self.action.open_world()
     }

@@ -22,6 +22,10 @@ impl Pattern for RunAction {
         self.plan.action.effect()
     }
 
+    fn inner(&self) -> Vec<&dyn Pattern> {
+        vec![&*self.plan.action]
+    }
+
     fn open_world(&self) -> bool {
         self.plan.action.open_world()
     }

@@ -46,6 +46,10 @@ impl Pattern for SwitchAction {
         self.actions().map(|action| action.effect()).max().unwrap_or(Effect::Read)
     }
 
+    fn inner(&self) -> Vec<&dyn Pattern> {
+        self.actions().map(|action| &**action).collect()
+    }
+
     fn open_world(&self) -> bool {
         self.actions().any(|action| action.open_world())
     }

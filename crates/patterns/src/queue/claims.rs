@@ -1,0 +1,201 @@
+//! One queue's loop: claims as many messages as there is room for, and begins an attempt of each.
+
+use std::{sync::Arc, time::Duration};
+
+use renkei_core::{
+    Result, metric,
+    queue::Queue,
+    store::{Change, Changes, Claim, Claims, MAX_CLAIM, Store},
+};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{PAUSED, Paused, attempt::Attempt, pace::Pace, workers::Definition};
+
+/// How often an idle queue is looked at without a hint: hints from other processes may not come.
+const POLL: Duration = Duration::from_millis(500);
+/// After trouble with the store: the first wait, doubled up to the longest.
+const TROUBLE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+
+pub(super) struct Claimer {
+    pub(super) name: Arc<str>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) worker: String,
+    pub(super) definition: watch::Receiver<Option<Definition>>,
+    pub(super) stop: CancellationToken,
+    pub(super) end: CancellationToken,
+}
+
+/// What the loop remembers from one turn to the next.
+struct Memory {
+    attempts: JoinSet<()>,
+    pace: Option<Pace>,
+    paused: bool,
+    /// When the pause was looked at.
+    looked: Option<Instant>,
+    trouble: Duration,
+}
+
+impl Claimer {
+    /// Until `stop`; then waits for the attempts under way.
+    pub(super) async fn run(mut self) {
+        let mut changes = self.store.changes();
+        let mut memory =
+            Memory { attempts: JoinSet::new(), pace: None, paused: false, looked: None, trouble: TROUBLE.0 };
+        while !self.stop.is_cancelled() {
+            let definition = self.definition.borrow_and_update().clone();
+            let next = match &definition {
+                Some(definition) => self.turn(definition, &mut memory).await,
+                None => None,
+            };
+            // The next turn comes at `next`, or when something has happened.
+            let look = next.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                changed = self.definition.changed() => if changed.is_err() { break },
+                Some(ended) = memory.attempts.join_next() => {
+                    told(ended);
+                    // Those that ended at the same moment make room for one claim, not for many.
+                    while let Some(ended) = memory.attempts.try_join_next() {
+                        told(ended);
+                    }
+                }
+                hint = hint(&mut changes, &self.name), if next.is_some() => match hint {
+                    Hint::Queue => {}
+                    Hint::Pause => memory.looked = None,
+                    Hint::Closed => break,
+                },
+                () = sleep_until(look), if next.is_some() => {}
+            }
+        }
+        while let Some(ended) = memory.attempts.join_next().await {
+            told(ended);
+        }
+    }
+
+    /// Claims until there is no room or nothing to claim. Gives when to look again; nothing: when an attempt ends.
+    async fn turn(&self, definition: &Definition, memory: &mut Memory) -> Option<Instant> {
+        let queue = &definition.queue.about;
+        loop {
+            let now = Instant::now();
+            let free = queue.concurrency.saturating_sub(memory.attempts.len()).min(MAX_CLAIM);
+            if free == 0 {
+                return None;
+            }
+            if let Err(error) = self.look_for_pause(memory).await {
+                return Some(self.trouble(memory, &error));
+            }
+            if memory.paused {
+                return Some(now + POLL);
+            }
+            let max = memory.room(queue, now, free);
+            if max == 0 {
+                let wait = memory.pace.as_ref().map_or(POLL, |pace| pace.wait(now));
+                return Some(now + wait);
+            }
+            let claims = match self.claim(queue, max).await {
+                Ok(claims) => claims,
+                Err(error) => return Some(self.trouble(memory, &error)),
+            };
+            memory.trouble = TROUBLE.0;
+            let found = claims.jobs.len();
+            if let Some(pace) = &mut memory.pace {
+                pace.spend(now, found);
+            }
+            for job in claims.jobs {
+                let attempt = Attempt {
+                    definition: definition.clone(),
+                    store: self.store.clone(),
+                    job,
+                    claimed: now,
+                    end: self.end.clone(),
+                };
+                memory.attempts.spawn(attempt.run());
+            }
+            if found < max || self.stop.is_cancelled() {
+                let due = claims.next.map_or(POLL, |next| next.since(self.store.now()));
+                return Some(Instant::now() + due.clamp(Duration::from_millis(1), POLL));
+            }
+        }
+    }
+
+    async fn claim(&self, queue: &Queue, max: usize) -> Result<Claims> {
+        let claim =
+            Claim { queue: queue.name.to_string(), max, lease_for: queue.lease, worker: self.worker.clone() };
+        let claims = self.store.claim(claim).await?;
+        let name = || queue.name.to_string();
+        if claims.ended > 0 {
+            tracing::warn!(
+                queue = name(),
+                count = claims.ended,
+                "leases had ended: workers were not heard of"
+            );
+            metrics::counter!(metric::QUEUE_LEASES_ENDED.name, "queue" => name()).increment(claims.ended);
+        }
+        if claims.expired > 0 {
+            metrics::counter!(metric::QUEUE_EXPIRED.name, "queue" => name()).increment(claims.expired);
+        }
+        Ok(claims)
+    }
+
+    async fn look_for_pause(&self, memory: &mut Memory) -> Result<()> {
+        if memory.looked.is_some_and(|looked| looked.elapsed() < POLL) {
+            return Ok(());
+        }
+        let paused = Paused::read(&*self.store, &self.name).await?.is_some();
+        if paused != memory.paused {
+            tracing::info!(queue = &*self.name, paused, "the queue is paused or goes on");
+        }
+        (memory.paused, memory.looked) = (paused, Some(Instant::now()));
+        Ok(())
+    }
+
+    fn trouble(&self, memory: &mut Memory, error: &renkei_core::Error) -> Instant {
+        let wait = memory.trouble;
+        memory.trouble = (wait * 2).min(TROUBLE.1);
+        let (queue, detail) = (&*self.name, error.detail_text());
+        tracing::warn!(queue, detail, "no message can be claimed: {error}");
+        Instant::now() + wait
+    }
+}
+
+impl Memory {
+    /// How many attempts the queue's rate lets begin.
+    fn room(&mut self, queue: &Queue, now: Instant, free: usize) -> usize {
+        match (queue.rate, &self.pace) {
+            (None, _) => self.pace = None,
+            (Some(rate), Some(pace)) if pace.rate() == rate => {}
+            (Some(rate), _) => self.pace = Some(Pace::new(rate, now)),
+        }
+        self.pace.as_ref().map_or(free, |pace| pace.room(now, free))
+    }
+}
+
+enum Hint {
+    Queue,
+    Pause,
+    Closed,
+}
+
+/// Waits for a hint that concerns the queue.
+async fn hint(changes: &mut Changes, queue: &str) -> Hint {
+    loop {
+        match changes.next().await {
+            Some(Change::Queue(name)) if *name == *queue => return Hint::Queue,
+            Some(Change::Cell { space, key }) if *space == *PAUSED && *key == *queue => return Hint::Pause,
+            Some(Change::Unknown) => return Hint::Pause,
+            Some(_) => {}
+            None => return Hint::Closed,
+        }
+    }
+}
+
+fn told(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "an attempt ended early: a fault in Renkei; its lease runs out");
+    }
+}
