@@ -65,6 +65,16 @@ pub(crate) fn target_directory() -> Result<PathBuf> {
     Ok(folder.into())
 }
 
+/// A file for a store that is not there yet, in a folder of its own below the target folder.
+pub(crate) fn fresh_store(name: &str) -> Result<String> {
+    let folder = target_directory()?.join(format!("{name}-store"));
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    Ok(folder.join("renkei.db").to_string_lossy().into_owned())
+}
+
 pub(crate) fn metadata(options: &[&str]) -> Result<Value> {
     let text = command::output(cargo().args(["metadata", "--format-version", "1"]).args(options))?;
     Ok(serde_json::from_str(&text)?)

@@ -29,7 +29,7 @@ pub(crate) async fn run(args: CallArgs) -> ExitCode {
     };
     // Nobody reads on when this process is gone.
     loaded.plan.server.limits.kept_results = Bytes(0);
-    let compiled = match store::compile(loaded).await {
+    let (compiled, store) = match store::compile(loaded).await {
         Ok(compiled) => compiled,
         Err(code) => return code,
     };
@@ -41,6 +41,9 @@ pub(crate) async fn run(args: CallArgs) -> ExitCode {
         Some(Err(unknown)) => exit::usage(&unknown),
     };
     engine.shutdown().await;
+    if let Some(store) = store {
+        store.close().await;
+    }
     code
 }
 

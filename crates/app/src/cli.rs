@@ -54,7 +54,7 @@ pub(crate) enum Command {
 A value is read as the tool's schema says: text for a string, JSON otherwise.
 `key=@file` takes the value from a file; `key:=JSON` is JSON in any case.")]
     Call(CallArgs),
-    /// Work on the queues of a config, without serving it: several processes share the work on one store.
+    /// Work on the queues and tasks of a config, without serving it: several processes share the work on one store.
     #[command(after_help = "Examples:
   renkei work                                  all queues of the config in this folder
   renkei work shop.yaml --queue reports        only one of them
@@ -67,6 +67,12 @@ A server works on its queues itself unless the config says `server: { workers: f
     /// Dead letters: messages that were given up, with their history.
     #[command(subcommand)]
     Dead(DeadCommand),
+    /// Tasks: calls that go on without their callers. Looks into the config's store, while a server works on it or not.
+    #[command(subcommand)]
+    Task(TaskCommand),
+    /// Durable runs: what they did, step by step.
+    #[command(subcommand)]
+    Run(RunCommand),
     /// Write tools from what a system says of itself.
     Import(ImportArgs),
     /// Look after the store of a config: `server.store`. The server may run meanwhile.
@@ -188,6 +194,61 @@ pub(crate) struct CallArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) log: QuietLogArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TaskCommand {
+    /// Which tasks there are, the oldest first.
+    #[command(after_help = "Examples:
+  renkei task list
+  renkei task list --status working --config examples/shop
+  renkei task list --json                      for scripts")]
+    List {
+        /// Only those with this status: working, input_required, completed, failed, cancelled.
+        #[arg(long, value_name = "STATUS")]
+        status: Option<String>,
+        #[command(flatten)]
+        list: ListArgs,
+    },
+    /// One task, with its result.
+    Show {
+        /// The task's id.
+        id: String,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+    /// Ask for the end of a task, as its owner could. What it has done stays done.
+    Cancel {
+        /// The task's id.
+        id: String,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunCommand {
+    /// The latest runs.
+    List {
+        #[command(flatten)]
+        list: ListArgs,
+    },
+    /// What happened in a run: its steps, with times and errors.
+    Show {
+        /// The run's id, as in `run list` and in `$run`.
+        id: String,
+        #[command(flatten)]
+        store: StoreArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Show so many at most.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) limit: usize,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
 }
 
 /// Whose store, and how to print.

@@ -24,7 +24,10 @@ fn everything(config: &ServerConfig, engine: Arc<Engine>) -> Server {
         server = server.with_resources(engine.clone());
     }
     if engine.has_prompts() {
-        server = server.with_prompts(engine);
+        server = server.with_prompts(engine.clone());
+    }
+    if engine.has_tasks() {
+        server = server.with_tasks(engine);
     }
     server.passing_baggage(config.telemetry.baggage)
 }
@@ -45,7 +48,10 @@ fn of_group(config: &ServerConfig, plan: &GroupPlan, engine: Arc<Engine>) -> Ser
         server = server.with_resources(group.clone());
     }
     if group.has_prompts() {
-        server = server.with_prompts(group);
+        server = server.with_prompts(group.clone());
+    }
+    if group.has_tasks() {
+        server = server.with_tasks(group);
     }
     server.passing_baggage(config.telemetry.baggage)
 }

@@ -4,8 +4,11 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use indexmap::IndexMap;
 use renkei_config::{Kinds, Loaded, Options, Plan, Replaced, Report, ServerConfig};
-use renkei_core::{diagnostic::suggest, group::GroupPlan, store::Store};
-use renkei_patterns::engine::{self, Engine, Problem};
+use renkei_core::{diagnostic::suggest, group::GroupPlan, store::Store, task::Support, tool::ToolPlan};
+use renkei_patterns::{
+    durable::TaskLimits,
+    engine::{self, Engine, Problem},
+};
 
 use crate::{certificate, exit};
 
@@ -89,6 +92,13 @@ pub(crate) fn options(plan: &Plan) -> engine::Options {
             time: limits.ask,
             rounds: limits.ask_rounds,
             state_bytes: limits.ask_state.as_usize(),
+        },
+        tasks: TaskLimits {
+            ttl: limits.task_ttl,
+            run_time: limits.run_time,
+            each: limits.tasks,
+            poll: limits.task_poll,
+            patience: limits.task_patience,
         },
         keep: engine::Keep {
             result_bytes: limits.kept_result.as_usize(),
@@ -174,7 +184,8 @@ fn compiled(
 
 /// Whether something in the plan keeps what is durable.
 pub(crate) fn needs_store(plan: &Plan) -> bool {
-    !plan.queues.is_empty() || plan.tools.iter().any(|tool| tool.idempotency.is_some())
+    let is_durable = |tool: &ToolPlan| tool.idempotency.is_some() || tool.task != Support::Never;
+    !plan.queues.is_empty() || plan.tools.iter().any(is_durable)
 }
 
 /// Compiles a plan's tools; problems are printed.

@@ -6,6 +6,7 @@ mod certificate;
 mod check;
 mod cli;
 mod demo;
+mod durable;
 mod endpoints;
 mod exit;
 mod import;
@@ -22,6 +23,7 @@ mod telemetry;
 mod terminal;
 mod test;
 mod tokens;
+mod upkeep;
 mod watch;
 mod work;
 
@@ -54,6 +56,8 @@ async fn run(cli: cli::Cli) -> ExitCode {
         cli::Command::Work(args) => work::run(args).await,
         cli::Command::Queue(command) => queue::queue(command).await,
         cli::Command::Dead(command) => queue::dead(command).await,
+        cli::Command::Task(command) => durable::task(command).await,
+        cli::Command::Run(command) => durable::run(command).await,
         cli::Command::Import(cli::ImportArgs { from: cli::Import::Db(args) }) => import::run(args).await,
         cli::Command::Store(args) => store::run(args).await,
         cli::Command::Schema(args) => schema::run(args),

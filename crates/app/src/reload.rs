@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// What only a new process can change.
-const FIXED: [&str; 26] = [
+const FIXED: [&str; 32] = [
     "listen",
     "trusted_proxies",
     "store",
@@ -51,6 +51,12 @@ const FIXED: [&str; 26] = [
     "limits.sessions",
     "limits.session_idle",
     "limits.drain",
+    "limits.runs",
+    "limits.run_journal",
+    "limits.run_attempts",
+    "limits.run_lease",
+    "limits.run_history",
+    "limits.task_result",
     "metrics",
     "audit.file",
     "telemetry.otlp",
@@ -248,8 +254,8 @@ fn read(paths: &[PathBuf], old: &Engine, encrypts: bool) -> Result<(Compiled, Op
         tracing::warn!("the changed config has warnings:\n{}", loaded.report.render(Style::PLAIN));
     }
     if load::needs_store(&loaded.plan) && old.store().is_none() {
-        let text = "it needs the store, which is opened at the start: restart the server".to_owned();
-        return Err(Failure { text, inputs: loaded.report.inputs().to_vec() });
+        let text = "something in it is durable, and this process was started without a store: restart it";
+        return Err(Failure { text: text.to_owned(), inputs: loaded.report.inputs().to_vec() });
     }
     let compiled = load::compile_after(loaded, Some(old)).map_err(|(report, problems)| {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();

@@ -22,7 +22,7 @@ use crate::{
     store,
     telemetry::Telemetry,
     watch::Look,
-    work,
+    work::{Share, Work},
 };
 
 pub(crate) async fn run(args: ServeArgs) -> ExitCode {
@@ -53,7 +53,7 @@ async fn serve(
     telemetry: &Telemetry,
 ) -> ExitCode {
     let stop = stop_on_signal();
-    let compiled = match store::compile(loaded).await {
+    let (compiled, store) = match store::compile(loaded).await {
         Ok(compiled) => compiled,
         Err(code) => return code,
     };
@@ -71,13 +71,12 @@ async fn serve(
         }
     };
     let tls = options.as_ref().and_then(|options| options.tls.clone());
-    let workers = work::beside(&compiled.server, &compiled.engine);
     let reload = Reload::new(args.config.paths, !args.no_watch, &compiled, site.clone());
-    let reload = changes(reload.with_tls(tls).working(workers.clone()));
-    let stop_all = stop.clone();
-    let working = workers.map(|workers| work::until(stop.clone(), workers, compiled.server.limits.drain));
     let served = reload.served();
-    let end = CancellationToken::new();
+    let share = if compiled.server.workers { Share::All } else { Share::None };
+    let work = store.map(|store| Work::begin(store, share, &compiled, served.clone(), &stop));
+    let reload = changes(reload.with_tls(tls).working(work.as_ref().and_then(Work::workers)));
+    let (end, stop_all) = (CancellationToken::new(), stop.clone());
     let groups = compiled.groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>();
     let config = compiled.server.clone();
     // From here on the plan belongs to the reload alone: nothing else keeps one that was replaced.
@@ -95,15 +94,14 @@ async fn serve(
     };
     // A stop of the transport is a stop of all.
     stop_all.cancel();
-    if let Some(working) = working
-        && let Err(error) = working.await
-    {
-        tracing::error!(%error, "the workers ended early");
-    }
-    // Only now: attempts need their systems to the end.
-    end.cancel();
-    if let Err(error) = reloading.await {
-        tracing::error!(%error, "the upkeep of systems ended early");
+    match work {
+        Some(work) => work.ended(end, reloading).await,
+        None => {
+            end.cancel();
+            if let Err(error) = reloading.await {
+                tracing::error!(%error, "the upkeep of systems ended early");
+            }
+        }
     }
     code
 }

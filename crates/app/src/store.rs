@@ -42,12 +42,12 @@ async fn open(plan: &Plan, create: bool) -> Result<Arc<dyn Maintain>> {
 }
 
 /// Compiles a plan, with its store where something in it needs one. Problems are printed.
-pub(crate) async fn compile(loaded: Loaded) -> Result<Compiled, ExitCode> {
+pub(crate) async fn compile(loaded: Loaded) -> Result<(Compiled, Option<Arc<dyn Maintain>>), ExitCode> {
     if !load::needs_store(&loaded.plan) {
-        return load::compile(loaded);
+        return Ok((load::compile(loaded)?, None));
     }
     match open(&loaded.plan, true).await {
-        Ok(store) => load::compile_with(loaded, Some(store)),
+        Ok(store) => Ok((load::compile_with(loaded, Some(store.clone()))?, Some(store))),
         Err(error) => Err(exit::fail(&format!("failed to {}", whole(&error)))),
     }
 }

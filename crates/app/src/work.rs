@@ -1,24 +1,26 @@
-//! The workers of the queues: beside a server, or in a process of their own (`renkei work`).
+//! The work that nobody waits for: beside a server, or in a process of its own (`renkei work`).
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use renkei_config::{Loaded, ServerConfig};
-use renkei_core::diagnostic::suggest;
+use renkei_config::{LimitsConfig, Loaded};
+use renkei_core::{diagnostic::suggest, store::Maintain};
 use renkei_mcp::Site;
 use renkei_patterns::{
-    engine::Engine,
+    durable::{Host, HostOptions},
     queue::{Options, Workers},
 };
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::WorkArgs,
-    endpoints, exit, load,
+    endpoints, exit,
+    load::{self, Compiled},
     logging::Log,
-    reload::{self, Reload},
+    reload::{self, Reload, Served},
     serve, store,
     telemetry::Telemetry,
+    upkeep,
     watch::Look,
 };
 
@@ -51,9 +53,6 @@ pub(crate) async fn run(args: WorkArgs) -> ExitCode {
 fn chosen(args: &WorkArgs, loaded: &Loaded) -> Result<Option<Vec<Arc<str>>>, String> {
     let queues = &loaded.plan.queues;
     let with_worker = || queues.iter().filter(|queue| queue.worker.is_some()).map(|queue| &queue.about.name);
-    if with_worker().next().is_none() {
-        return Err("the config has no queue with a worker: `queues: { NAME: { worker: … } }`".to_owned());
-    }
     for name in &args.queue {
         if !with_worker().any(|known| **known == **name) {
             let hint = match suggest(name, with_worker().map(|known| &**known)) {
@@ -74,50 +73,113 @@ async fn work(
     changes: impl FnOnce(Reload) -> Reload,
 ) -> ExitCode {
     let stop = serve::stop_on_signal();
-    let compiled = match store::compile(loaded).await {
+    let (compiled, store) = match store::compile(loaded).await {
         Ok(compiled) => compiled,
         Err(code) => return code,
     };
+    let Some(store) = store else {
+        return exit::usage("the config has nothing to work on: no queue, and no tool with `task`");
+    };
     compiled.engine.start();
-    let drain = compiled.server.limits.drain;
-    let workers = begin(&compiled.engine, only);
     // Nobody reaches it: what is served is what is worked with.
     let site = Site::new(endpoints::new(&compiled), stop.clone());
-    let reload = Reload::new(args.config.paths, !args.no_watch, &compiled, site).working(workers.clone());
+    let reload = Reload::new(args.config.paths, !args.no_watch, &compiled, site);
+    let share = only.map_or(Share::All, Share::Queues);
+    let work = Work::begin(store, share, &compiled, reload.served(), &stop);
+    let reload = reload.working(work.workers());
     let end = CancellationToken::new();
     drop(compiled);
     let reloading = tokio::spawn(changes(reload).run(end.clone()));
-    serve::announce("working on the queues");
+    serve::announce("working on queues and tasks");
     stop.cancelled().await;
-    if let Some(workers) = workers {
-        workers.stop(drain).await;
-    }
-    // Only now: attempts need their systems to the end.
-    end.cancel();
-    if let Err(error) = reloading.await {
-        tracing::error!(%error, "the upkeep of systems ended early");
-    }
+    work.ended(end, reloading).await;
     ExitCode::SUCCESS
 }
 
-/// The workers of a process, if there is a store.
-pub(crate) fn begin(engine: &Arc<Engine>, only: Option<Vec<Arc<str>>>) -> Option<Arc<Workers>> {
-    let store = engine.store()?.clone();
-    let name = format!("renkei-{}", std::process::id());
-    let workers = Arc::new(Workers::new(store, Options { only, name }));
-    workers.follow(engine);
-    Some(workers)
+/// Which work a process does.
+pub(crate) enum Share {
+    /// None: others do it.
+    None,
+    /// These queues only.
+    Queues(Vec<Arc<str>>),
+    All,
 }
 
-/// Stops them with everything else, and waits for what is under way.
-pub(crate) fn until(stop: CancellationToken, workers: Arc<Workers>, drain: Duration) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        stop.cancelled().await;
-        workers.stop(drain).await;
-    })
+/// What a process does beside answering: the workers of queues, runs that go on without their callers, the upkeep of
+/// the store.
+pub(crate) struct Work {
+    store: Arc<dyn Maintain>,
+    workers: Option<Arc<Workers>>,
+    under_way: JoinSet<()>,
 }
 
-/// The workers beside a server, unless its config wants none.
-pub(crate) fn beside(config: &ServerConfig, engine: &Arc<Engine>) -> Option<Arc<Workers>> {
-    if config.workers { begin(engine, None) } else { None }
+impl Work {
+    /// Begins it, until `stop`.
+    pub(crate) fn begin(
+        store: Arc<dyn Maintain>,
+        share: Share,
+        compiled: &Compiled,
+        served: Served,
+        stop: &CancellationToken,
+    ) -> Self {
+        let (limits, mut under_way) = (&compiled.server.limits, JoinSet::new());
+        let (queues, runs, only) = match share {
+            Share::None => (false, false, None),
+            Share::Queues(only) => (true, false, Some(only)),
+            Share::All => (true, true, None),
+        };
+        let workers = queues.then(|| {
+            let workers = Arc::new(Workers::new(store.clone(), Options { only, name: name() }));
+            workers.follow(&compiled.engine);
+            under_way.spawn(stopped(workers.clone(), limits.drain, stop.clone()));
+            workers
+        });
+        if runs {
+            let host = Host::new(store.clone(), move || served.engine(), host_options(limits));
+            under_way.spawn(host.run(stop.clone()));
+        }
+        under_way.spawn(upkeep::run(store.clone(), limits.run_history, stop.clone()));
+        Work { store, workers, under_way }
+    }
+
+    /// The workers of the queues, if they work here.
+    pub(crate) fn workers(&self) -> Option<Arc<Workers>> {
+        self.workers.clone()
+    }
+
+    /// Waits until all of it has come to an end, then for the systems, which it needs to the end, and closes the store.
+    pub(crate) async fn ended(mut self, end: CancellationToken, systems: JoinHandle<()>) {
+        while let Some(ended) = self.under_way.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "the work on the store ended early");
+            }
+        }
+        end.cancel();
+        if let Err(error) = systems.await {
+            tracing::error!(%error, "the upkeep of systems ended early");
+        }
+        self.store.close().await;
+    }
+}
+
+async fn stopped(workers: Arc<Workers>, drain: Duration, stop: CancellationToken) {
+    stop.cancelled().await;
+    workers.stop(drain).await;
+}
+
+/// This process, for people.
+fn name() -> String {
+    format!("renkei-{}", std::process::id())
+}
+
+fn host_options(limits: &LimitsConfig) -> HostOptions {
+    HostOptions {
+        worker: name(),
+        at_once: limits.runs,
+        lease: limits.run_lease,
+        journal_bytes: limits.run_journal.as_usize(),
+        attempts: u32::try_from(limits.run_attempts).unwrap_or(u32::MAX),
+        drain: limits.drain,
+        result_bytes: limits.task_result.as_usize(),
+    }
 }

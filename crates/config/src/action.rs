@@ -4,7 +4,8 @@ use std::{cell::RefCell, sync::Arc, time::Duration};
 
 use indexmap::{IndexMap, IndexSet};
 use renkei_core::{
-    ActionContext, Diagnostic, Diagnostics, Entry, FromNode, Node, NodeKind, PatternKind, Span, Tree,
+    ActionContext, Diagnostic, Diagnostics, Entry, FromNode, Map, Node, NodeKind, PatternKind, Span, Tree,
+    Value,
     connector::SystemPlan,
     diagnostic::suggest,
     pattern::{ActionPlan, Actions, Holder, MAX_NESTING},
@@ -100,6 +101,11 @@ impl<'a> World<'a> {
     /// Whether a tool receives its messages.
     pub(crate) fn is_received(&self, name: &str) -> bool {
         self.received.borrow().contains(name)
+    }
+
+    /// All of them, as they stand there.
+    pub(crate) fn actions_as_value(&self) -> Value {
+        self.entries.iter().map(|entry| (entry.key.clone(), entry.value.to_value())).collect::<Map>().into()
     }
 
     /// Whether a key is a pattern's: an action stands under it.

@@ -5,6 +5,9 @@ use std::time::Duration;
 use renkei_core::{Diagnostic, Diagnostics, FromNode, Node, NodeKind, read::Bytes};
 use renkei_derive::FromNode;
 
+/// A process that is busy must be able to extend it in time.
+const SHORTEST_LEASE: Duration = Duration::from_secs(1);
+
 /// What the server takes and gives at most.
 #[derive(Clone, Debug, FromNode)]
 #[config(check = check_limits)]
@@ -86,6 +89,50 @@ pub struct LimitsConfig {
     /// The parts of one result together: images, audio, resources.
     #[config(default = "10MB")]
     pub content_bytes: Bytes,
+
+    /// How long the run of a task may take, from its beginning on and over restarts, unless the tool's `timeout` says otherwise.
+    #[config(default = "1h")]
+    pub run_time: Duration,
+
+    /// Durable runs that one process works on at once; more wait.
+    #[config(default = 64)]
+    pub runs: usize,
+
+    /// What the journal of one durable run may take: its intents, and what its steps gave.
+    #[config(default = "64MB")]
+    pub run_journal: Bytes,
+
+    /// So often one durable run is taken up before it is given up: a run that ends its process counts every time.
+    #[config(default = 10)]
+    pub run_attempts: usize,
+
+    /// How long a process that is not heard of any more keeps its durable runs; then another one takes them up.
+    #[config(default = "30s")]
+    pub run_lease: Duration,
+
+    /// How long what happened in a run is kept. At least twice `run_time`: a run under way needs its own.
+    #[config(default = "30d")]
+    pub run_history: Duration,
+
+    /// Tasks of one caller, counting those that have ended and are still kept.
+    #[config(default = 1000)]
+    pub tasks: usize,
+
+    /// How long a task is kept, from its creation on; at least twice as long as its run may take.
+    #[config(default = "24h")]
+    pub task_ttl: Duration,
+
+    /// The result of one task, as it is kept.
+    #[config(default = "10MB")]
+    pub task_result: Bytes,
+
+    /// How often clients are told to ask after a task.
+    #[config(default = "1s")]
+    pub task_poll: Duration,
+
+    /// How long a client that knows no tasks waits for the result of one before it is told where to find it.
+    #[config(default = "30s")]
+    pub task_patience: Duration,
 
     /// The entries of one page of a list: of tools, resources, prompts. Clients ask for the next page.
     #[config(default = 1000)]
@@ -169,12 +216,30 @@ fn check_limits(limits: &LimitsConfig, node: &Node, d: &mut Diagnostics) {
         ("body_pause", !limits.body_pause.is_zero()),
         ("body_time", !limits.body_time.is_zero()),
         ("write_pause", !limits.write_pause.is_zero()),
+        ("runs", limits.runs > 0),
+        ("run_attempts", limits.run_attempts > 0),
+        ("run_journal", limits.run_journal.0 > 0),
+        ("tasks", limits.tasks > 0),
+        ("task_result", limits.task_result.0 > 0),
+        ("run_time", !limits.run_time.is_zero()),
+        ("task_ttl", !limits.task_ttl.is_zero()),
+        ("task_poll", !limits.task_poll.is_zero()),
         ("session_idle", !limits.session_idle.is_zero()),
     ];
     for (key, _) in positive.into_iter().filter(|(_, good)| !good) {
         let span = node.get(key).map_or(node.span, |value| value.span);
         let message = format!("the limit `{key}` is zero, so nothing would get through");
         d.push(Diagnostic::error(span, message).hint("raise it, or leave it out for its default"));
+    }
+    if limits.run_history < limits.run_time.saturating_mul(2) {
+        let span = node.get("run_history").or(node.get("run_time")).map_or(node.span, |value| value.span);
+        let message = "`run_history` is shorter than twice `run_time`: what a run under way has done would be forgotten";
+        d.push(Diagnostic::error(span, message).hint("raise `run_history`"));
+    }
+    if limits.run_lease < SHORTEST_LEASE {
+        let span = node.get("run_lease").map_or(node.span, |value| value.span);
+        let message = "a lease this short ends while its holder is at work";
+        d.push(Diagnostic::error(span, message).hint("give it at least 1s; 30s is the default"));
     }
     if limits.session_idle < limits.tool_timeout {
         let span =

@@ -9,8 +9,9 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use indexmap::IndexMap;
 use renkei_core::{
-    Diagnostic, Diagnostics, Entry, FromNode, Node, NodeKind, Pattern, Span, Tree, Value,
+    Diagnostic, Diagnostics, Entry, FromNode, Map, Node, NodeKind, Pattern, Span, Tree, Value,
     pattern::Holder,
+    task::Support,
     template::Names,
     tool::{Annotations, ToolPlan},
 };
@@ -62,8 +63,36 @@ pub(crate) struct ToolConfig {
     /// was done. A call for which the template gives nothing is like no other.
     idempotency: Option<idempotency::IdempotencyNode>,
 
-    /// How long a whole call may take; `server.limits.tool_timeout` if left out.
+    /// How long a whole call may take; `server.limits.tool_timeout` if left out. Of a task, how long its run may take:
+    /// then `server.limits.run_time` if left out.
     timeout: Option<Duration>,
+
+    /// Whether a call becomes a task, which goes on without its caller and survives a restart.
+    #[config(default = "never")]
+    task: TaskSupport,
+}
+
+/// Whether a call becomes a task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromNode)]
+pub(crate) enum TaskSupport {
+    #[default]
+    /// Whoever calls waits for the result, and the call ends with them.
+    Never,
+    /// For clients that know tasks (`io.modelcontextprotocol/tasks`). Others wait for the result; after
+    /// `server.limits.task_patience` they are told where to find it, and the tool `task_status` gives it.
+    Optional,
+    /// In any case: clients that know no tasks are refused.
+    Required,
+}
+
+impl From<TaskSupport> for Support {
+    fn from(support: TaskSupport) -> Self {
+        match support {
+            TaskSupport::Never => Support::Never,
+            TaskSupport::Optional => Support::Optional,
+            TaskSupport::Required => Support::Required,
+        }
+    }
 }
 
 /// Hints for clients; nothing is allowed or refused because of them.
@@ -80,7 +109,7 @@ struct AnnotationsConfig {
 }
 
 /// The keys of [`ToolConfig`].
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "description",
     "title",
     "input",
@@ -92,9 +121,15 @@ const KEYS: [&str; 11] = [
     "icons",
     "timeout",
     "idempotency",
+    "task",
 ];
+/// Keys that change what clients see or how long they wait, and not what a call does.
+const ABOUT: [&str; 6] = ["description", "title", "annotations", "icons", "timeout", "task"];
 /// Most clients take names up to this.
 const PUBLISHED_NAME: usize = 64;
+
+/// The tool through which clients that know no tasks ask after one.
+const STATUS_TOOL: &str = "task_status";
 
 /// Reads all of them: no two may have one name for clients.
 pub(crate) fn read_all(entries: &[Entry], world: &World<'_>, d: &mut Diagnostics) -> Vec<ToolPlan> {
@@ -108,6 +143,10 @@ pub(crate) fn read_all(entries: &[Entry], world: &World<'_>, d: &mut Diagnostics
                 Diagnostic::warning(entry.key_span, message)
                     .hint(format!("clients see `{name}`; choose a shorter one")),
             );
+        }
+        if &*name == STATUS_TOOL {
+            let message = format!("`{STATUS_TOOL}` is the name of a tool that tasks bring along");
+            d.push(Diagnostic::error(entry.key_span, message).hint("give yours another name"));
         }
         if let Some(first) = seen.insert(name.clone(), entry.key_span) {
             let message = format!("two tools are called `{name}` for clients");
@@ -166,6 +205,7 @@ fn read(entry: &Entry, world: &World<'_>, d: &mut Diagnostics) -> Option<ToolPla
     check_timeout(config.timeout, &tool, d);
     let annotations = config.annotations;
     check_annotations(&annotations, &tool, d);
+    check_task(config.task, action.as_deref(), &tool, d);
     if !free {
         return None;
     }
@@ -186,8 +226,44 @@ fn read(entry: &Entry, world: &World<'_>, d: &mut Diagnostics) -> Option<ToolPla
         content: absent_or(content)?,
         timeout: config.timeout,
         idempotency: idempotency?,
+        task: config.task.into(),
+        definition: definition(&members, world),
         input_schema: input_schema?,
     })
+}
+
+/// Of all that decides what a call does: the same text means the same, in every process and version.
+fn definition(members: &[Entry], world: &World<'_>) -> Arc<str> {
+    let own = members.iter().filter(|member| !ABOUT.contains(&&*member.key));
+    let own: Value = own.map(|member| (member.key.clone(), member.value.to_value())).collect::<Map>().into();
+    let others = if names_action(&own) { world.actions_as_value() } else { Value::Null };
+    let text = Value::from(vec![own, others]).to_json();
+    // FNV-1a.
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    format!("{hash:016x}").into()
+}
+
+/// Whether one of the `actions` is run somewhere in it, by what can be seen.
+fn names_action(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => map.contains_key("run") || map.values().any(names_action),
+        Value::Array(items) => items.iter().any(names_action),
+        _ => false,
+    }
+}
+
+/// Whoever called a task is not there to be asked.
+fn check_task(task: TaskSupport, action: Option<&dyn Pattern>, tool: &Node, d: &mut Diagnostics) {
+    if task == TaskSupport::Never || !action.is_some_and(Pattern::asks) {
+        return;
+    }
+    let span = tool.entry("task").map_or(tool.span, |entry| entry.key_span);
+    d.push(
+        Diagnostic::error(span, "a tool that asks (`ask`) cannot become a task in this version")
+            .hint("ask in a tool of its own, or leave out `task`"),
+    );
 }
 
 /// `None` where something is there and wrong.

@@ -31,6 +31,7 @@ pub mod metric;
 pub mod connector;
 pub mod introspect;
 pub mod pattern;
+pub mod task;
 pub mod tool;
 pub mod trial;
 

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::{CallContext, Error, Pattern, Tree, Value, run::ProgressSink};
+use crate::{CallContext, Error, Pattern, Tree, Value, run::ProgressSink, task::Support};
 
 /// A tool as the config declares it: everything is checked, nothing is connected.
 #[derive(Clone, Debug)]
@@ -28,6 +28,11 @@ pub struct ToolPlan {
     pub timeout: Option<Duration>,
     /// Which calls are the same.
     pub idempotency: Option<IdempotencyPlan>,
+    /// Whether a call becomes a task.
+    pub task: Support,
+    /// Tells whether another config says the same of it and of the actions that it may run. A run under way does not go on
+    /// when it is another one.
+    pub definition: Arc<str>,
 }
 
 /// Which calls of a tool are the same: the second one has the outcome of the first.

@@ -19,6 +19,7 @@ use renkei_core::{
     node::Text,
     pattern::{ActionPlan, Actions, Holder},
     run::{Progress, ProgressSink},
+    task::Support,
     template::Names,
     tool::{Annotations, ContentPlan, ToolPlan},
 };
@@ -259,6 +260,7 @@ pub(crate) struct Tool {
     pub(crate) output_schema: Option<&'static str>,
     pub(crate) content: Option<Vec<&'static str>>,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) task: Support,
     pub(crate) annotations: Annotations,
 }
 
@@ -273,6 +275,7 @@ impl Default for Tool {
             output_schema: None,
             content: None,
             timeout: None,
+            task: Support::Never,
             annotations: Annotations::default(),
         }
     }
@@ -323,6 +326,8 @@ impl Tool {
             content,
             timeout: self.timeout,
             idempotency: None,
+            task: self.task,
+            definition: self.call.into(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The patterns, one folder each, and the engine that runs them as tools.
 
+pub mod durable;
 pub mod engine;
 pub mod queue;
 

@@ -16,7 +16,9 @@ const SCRIPT_LIMIT: Duration = Duration::from_secs(180);
 
 /// Scripts in `tests/clients`; the ending names who runs it.
 const SCRIPTS: &[&str] =
-    &["python_mcp.py", "python_fastmcp.py", "node_client.mjs", "node_sdk.mjs", "node_inspector.mjs"];
+    &["python_mcp.py", "python_fastmcp.py", "node_client.mjs", "node_sdk.mjs", "node_inspector.mjs", TASKS];
+/// The one for tools whose calls become tasks, which have a config of their own.
+const TASKS: &str = "node_tasks.mjs";
 
 pub(super) fn run(binary: &Path, tally: &mut Tally) -> Result<()> {
     let python = install::python()?;
@@ -27,7 +29,11 @@ pub(super) fn run(binary: &Path, tally: &mut Tally) -> Result<()> {
     let service = Service::start(binary, &config, &[("UPSTREAM", &upstream_url)])?;
     let logs = workspace::target_directory()?.join("xtask-clients");
     fs::create_dir_all(&logs)?;
+    let tasks = workspace::root().join(FOLDER).join("tasks.yaml");
+    let store = workspace::fresh_store("xtask-clients")?;
+    let tasks = Service::start(binary, &tasks, &[("UPSTREAM", &upstream_url), ("STORE", &store)])?;
     for script in SCRIPTS {
+        let service = if *script == TASKS { &tasks } else { &service };
         let mut command = if script.ends_with(".py") {
             let mut command = Command::new(&python);
             command.arg(workspace::root().join(FOLDER).join(script));

@@ -29,7 +29,8 @@ pub(super) fn run(binary: &Path, tally: &mut Tally) -> Result<()> {
     let config = workspace::root().join("tests/conformance/renkei.yaml");
     let expected = parse_expected(&workspace::read(EXPECTED)?)?;
     let upstream = StandIn::start()?;
-    let service = Service::start(binary, &config, &[("UPSTREAM", &upstream.url())])?;
+    let store = workspace::fresh_store("xtask-conformance")?;
+    let service = Service::start(binary, &config, &[("UPSTREAM", &upstream.url()), ("STORE", &store)])?;
     for revision in REVISIONS {
         let results = workspace::target_directory()?.join("xtask-conformance").join(revision);
         if results.exists() {

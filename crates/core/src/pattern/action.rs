@@ -6,8 +6,8 @@ use super::{ActionContext, ActionNode, MAX_NESTING, Pattern, PatternKind};
 use crate::{Definitions, Diagnostic, Diagnostics, Entry, Node, NodeKind, Span, diagnostic::suggest};
 
 /// Words of actions of later versions.
-pub const LATER: [&str; 10] =
-    ["cache", "choose", "parallel", "pipeline", "publish", "race", "saga", "scatter", "task", "transaction"];
+pub const LATER: [&str; 9] =
+    ["cache", "choose", "parallel", "pipeline", "publish", "race", "saga", "scatter", "transaction"];
 
 /// What holds an action.
 #[derive(Clone, Copy, Debug)]

@@ -152,13 +152,13 @@ impl Server {
 
 /// As the client wrote them: they travel beside the message, which rmcp reads without them. No arguments are
 /// an empty object.
-fn arguments(context: &RequestContext<RoleServer>) -> Value {
+pub(super) fn arguments(context: &RequestContext<RoleServer>) -> Value {
     let over_http = || context.extensions.get::<http::request::Parts>()?.extensions.get::<Arguments>();
     let arguments = context.extensions.get::<Arguments>().or_else(over_http);
     arguments.map_or_else(Value::object, |arguments| arguments.0.clone())
 }
 
-fn unknown_tool(name: &str) -> ErrorData {
+pub(super) fn unknown_tool(name: &str) -> ErrorData {
     let shown: String = name.chars().take(100).collect();
     ErrorData::invalid_params(format!("unknown tool `{shown}`; `tools/list` names those there are"), None)
 }
@@ -274,7 +274,7 @@ pub(super) struct Record<'a> {
 impl Record<'_> {
     /// The result; or the error of the protocol that the config makes of a failure, or that a client gets who cannot be
     /// asked.
-    fn finish(&self, result: ToolResult, is_modern: bool) -> Result<ToolResult, ErrorData> {
+    pub(super) fn finish(&self, result: ToolResult, is_modern: bool) -> Result<ToolResult, ErrorData> {
         if let Some(lacking) = result.error.as_ref().and_then(|error| ask::lacking(error, is_modern)) {
             return Err(lacking);
         }

@@ -122,6 +122,7 @@ impl<'m> Plain<'m> {
                 // Its result may be questions.
                 let fits = !info.asks
                     && server.published.contains_key(tool)
+                    && !server.concerns_tasks(tool)
                     && server.mirrors(tool).is_empty()
                     && is(headers, NAME, tool)
                     && arguments.is_none_or(|arguments| matches!(arguments, Value::Object(_)));

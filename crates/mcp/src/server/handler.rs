@@ -6,14 +6,16 @@ use renkei_core::principal::How;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestMethod, CompleteRequestParams,
-        CompleteResult, ConstString, CustomRequest, CustomResult, DiscoverResult, ErrorCode,
-        GetPromptRequestMethod, GetPromptRequestParams, GetPromptResponse, InitializeRequestParams,
+        CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskMethod, CancelTaskParams,
+        CompleteRequestMethod, CompleteRequestParams, CompleteResult, ConstString, CustomRequest,
+        CustomResult, DiscoverResult, ErrorCode, GetPromptRequestMethod, GetPromptRequestParams,
+        GetPromptResponse, GetTaskMethod, GetTaskParams, GetTaskResult, InitializeRequestParams,
         InitializeResult, ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesRequestMethod,
         ListResourceTemplatesResult, ListResourcesRequestMethod, ListResourcesResult, ListToolsResult,
         PaginatedRequestParams, ProtocolVersion, ReadResourceRequestMethod, ReadResourceRequestParams,
         ReadResourceResponse, ServerConfig, SubscribeRequestMethod, SubscribeRequestParams,
-        SubscriptionFilter, Tool, UnsubscribeRequestMethod, UnsubscribeRequestParams,
+        SubscriptionFilter, Tool, UnsubscribeRequestMethod, UnsubscribeRequestParams, UpdateTaskMethod,
+        UpdateTaskParams,
     },
     service::{RequestContext, SubscriptionContext, SubscriptionSendError, SubscriptionSink},
 };
@@ -31,6 +33,7 @@ use super::{
 /// with a method of its own, and would call it unknown.
 const TOOL_METHODS: [&str; 3] = ["server/discover", "tools/list", "tools/call"];
 const RESOURCE_METHODS: [&str; 3] = ["resources/list", "resources/templates/list", "resources/read"];
+const TASK_METHODS: [&str; 3] = ["tasks/get", "tasks/update", "tasks/cancel"];
 const PROMPT_METHODS: [&str; 2] = ["prompts/list", "prompts/get"];
 
 /// rmcp's view of an endpoint.
@@ -160,7 +163,42 @@ impl ServerHandler for Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        self.server().call(request, context, self.asked.level()).await
+        let server = self.server();
+        match &server.tasks {
+            Some(tasks) if server.concerns_tasks(&request.name) => server.task(tasks, request, context).await,
+            _ => server.call(request, context, self.asked.level()).await,
+        }
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        let server = self.server();
+        let tasks = offered::<GetTaskMethod, _>(&server.tasks)?;
+        server.get_task(tasks, &request.task_id, &context).await
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let server = self.server();
+        let tasks = offered::<UpdateTaskMethod, _>(&server.tasks)?;
+        // Answers to questions that no one asked are left alone.
+        server.get_task(tasks, &request.task_id, &context).await.map(drop)
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let server = self.server();
+        let tasks = offered::<CancelTaskMethod, _>(&server.tasks)?;
+        server.cancel_task(tasks, &request.task_id, &context).await
     }
 
     async fn initialize(
@@ -272,6 +310,7 @@ impl Handler {
         TOOL_METHODS.contains(&method)
             || capabilities.resources.is_some() && RESOURCE_METHODS.contains(&method)
             || capabilities.prompts.is_some() && PROMPT_METHODS.contains(&method)
+            || server.tasks.is_some() && TASK_METHODS.contains(&method)
             || capabilities.completions.is_some() && method == "completion/complete"
     }
 }

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Limits, Server, Site, batch, direct,
     handler::Handler,
+    listen,
     message::{self, Incoming, Message, Unreadable},
     mirror,
     sessions::{Owner, Sessions},
@@ -163,6 +164,12 @@ impl Front {
         {
             return response;
         }
+        if let Some((message, wanted)) = listen::taken_from(&message, endpoint, &caller(&parts)).await {
+            let request = Request::from_parts(parts, Body::from(message.to_json(None)));
+            let response = self.pass(Addressed { endpoint: endpoint.clone(), pinned: None }, request).await;
+            let is_stream = has_type(response.headers(), "text/event-stream");
+            return if is_stream { listen::joined(response, wanted) } else { response };
+        }
         let addressed = Addressed { endpoint: endpoint.clone(), pinned };
         let mut copied = None;
         if let Some((tool, arguments)) = message.call() {
@@ -194,6 +201,11 @@ impl Front {
         parts.headers.remove(header::CONTENT_LENGTH);
         Response::from_parts(parts, Body::from(addressed.server().exact.restore(body.to_bytes())))
     }
+}
+
+fn caller(parts: &Parts) -> Arc<Principal> {
+    let known = parts.extensions.get::<Arc<Principal>>().cloned();
+    known.unwrap_or_else(|| Arc::new(Principal::anonymous()))
 }
 
 /// The whole body, up to `limit` bytes.

@@ -163,6 +163,11 @@ impl Message {
         }
     }
 
+    /// The same message with other parameters.
+    pub(super) fn with_params(&self, params: Value) -> Message {
+        Message(with(&self.0, "params", params))
+    }
+
     /// What rmcp still does not take: something in it is not as the protocol's types want it.
     pub(super) fn misfit(&self) -> Unreadable {
         let what = self.method().map_or_else(|| "the response".into(), |method| format!("`{method}`"));

@@ -9,6 +9,7 @@ mod exact;
 mod handler;
 mod http;
 mod lines;
+mod listen;
 mod logging;
 mod message;
 mod mirror;
@@ -22,6 +23,7 @@ mod sessions;
 mod site;
 mod stdio;
 mod subscriptions;
+mod tasks;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -32,11 +34,12 @@ use renkei_core::{
     prompt::Prompts,
     resource::Resources,
     run::ProgressSink,
+    task::{Support, Tasks},
     tool::{Icon, ToolInfo, ToolResult, Tools, UnknownTool},
 };
 use rmcp::model::{
     Implementation, JsonObject, PromptsCapability, ResourcesCapability, ServerCapabilities, ServerConfig,
-    Tool,
+    TASKS_EXTENSION_ID, Tool,
 };
 use tokio::sync::Semaphore;
 
@@ -46,6 +49,7 @@ pub use self::{
     publish::{content_json, tool_json},
     site::Site,
     stdio::{serve_stdio, serve_streams},
+    tasks::STATUS_TOOL,
 };
 use self::{exact::Exact, mirror::Mirror, site::Lists};
 
@@ -114,6 +118,7 @@ pub struct Server {
     exact: Exact,
     resources: Option<Arc<dyn Resources>>,
     prompts: Option<Arc<dyn Prompts>>,
+    tasks: Option<Arc<dyn Tasks>>,
     config: ServerConfig,
     limits: Limits,
     /// All endpoints have one.
@@ -150,6 +155,7 @@ impl Server {
             exact,
             resources: None,
             prompts: None,
+            tasks: None,
             config,
             limits,
             calls,
@@ -174,6 +180,7 @@ impl Server {
             exact: Exact::new([]),
             resources: None,
             prompts: None,
+            tasks: None,
             config,
             limits: self.limits.clone(),
             calls: self.calls.clone(),
@@ -230,6 +237,20 @@ impl Server {
     #[must_use]
     pub fn passing_baggage(mut self, passes: bool) -> Self {
         self.passes_baggage = passes;
+        self
+    }
+
+    /// The same with calls that may become tasks. Where clients that know no tasks may be left waiting for one, there is a
+    /// tool for them, too, [`STATUS_TOOL`].
+    #[must_use]
+    pub fn with_tasks(mut self, tasks: Arc<dyn Tasks>) -> Self {
+        let extensions = self.config.capabilities.extensions.get_or_insert_default();
+        extensions.insert(TASKS_EXTENSION_ID.to_owned(), JsonObject::new());
+        if self.published.keys().any(|tool| tasks.support(tool) == Support::Optional) {
+            self.published.insert(STATUS_TOOL.to_owned(), tasks::status_tool());
+            self.exact = Exact::new(self.published.values());
+        }
+        self.tasks = Some(tasks);
         self
     }
 

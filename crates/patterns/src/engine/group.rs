@@ -4,14 +4,17 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use renkei_core::{
-    CallContext, Result, Value, audit,
+    CallContext, Error, Kind, Principal, Result, Value, audit,
     complete::{Completion, Partial},
     group::GroupPlan,
     prompt::{Message, PromptInfo, Prompts},
     resource::{Contents, Listing, ResourceInfo, Resources, Watch},
     run::ProgressSink,
+    task::{Begun, Support, Task, Tasks},
     tool::{ToolInfo, ToolResult, Tools, UnknownTool},
 };
+
+use tokio::time::Instant;
 
 use super::{Engine, prompts::unknown, resources::Shelf};
 
@@ -44,6 +47,19 @@ impl Group {
 
     pub fn has_prompts(&self) -> bool {
         !self.prompts.is_empty()
+    }
+
+    /// Whether calls of some tool become tasks.
+    pub fn has_tasks(&self) -> bool {
+        self.tool_names.iter().any(|tool| self.engine.support(tool) != Support::Never)
+    }
+
+    /// A task of another tool does not exist here.
+    fn own(&self, task: Task) -> Result<Task> {
+        if self.tool_names.contains(&task.tool) {
+            return Ok(task);
+        }
+        Err(Error::new(Kind::NotFound, format!("there is no task `{}` here", task.id)))
     }
 
     fn check_prompt(&self, name: &str) -> Result<()> {
@@ -79,6 +95,39 @@ impl Tools for Group {
 
     fn timeout(&self, name: &str) -> Duration {
         Tools::timeout(&*self.engine, name)
+    }
+}
+
+#[async_trait]
+impl Tasks for Group {
+    fn support(&self, tool: &str) -> Support {
+        if self.tool_names.contains(tool) { self.engine.support(tool) } else { Support::Never }
+    }
+
+    async fn begin(&self, cx: CallContext, tool: &str, arguments: Value) -> Result<Begun, UnknownTool> {
+        if !self.tool_names.contains(tool) {
+            return Err(UnknownTool(tool.to_owned()));
+        }
+        self.engine.begin(cx, tool, arguments).await
+    }
+
+    async fn task(&self, principal: &Principal, id: &str) -> Result<Task> {
+        let task = self.engine.task(principal, id).await?;
+        self.own(task)
+    }
+
+    async fn cancel(&self, principal: &Principal, id: &str) -> Result<()> {
+        self.task(principal, id).await?;
+        self.engine.cancel(principal, id).await
+    }
+
+    async fn changed(&self, principal: &Principal, seen: &Task, until: Instant) -> Result<Task> {
+        let task = self.engine.changed(principal, seen, until).await?;
+        self.own(task)
+    }
+
+    fn patience(&self) -> Duration {
+        self.engine.patience()
     }
 }
 

@@ -6,16 +6,18 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use indexmap::IndexMap;
 use renkei_core::{
-    Applied, CallContext, Effect, Error, Map, Outcome, Payload, Result, RunContext, Secret, Value, audit,
+    Applied, CallContext, Effect, Error, Kind, Map, Outcome, Payload, Principal, Result, RunContext, Secret,
+    Value, audit,
     connector::SystemPlan,
     prompt::{PromptInfo, PromptPlan},
     queue::QueuePlan,
     resource::ResourcePlan,
-    run::ProgressSink,
+    run::{Journal, ProgressSink},
     store::Store,
+    task::{Begun, Support, Task, Tasks},
     tool::{Content, ToolInfo, ToolPlan, ToolResult, Tools, UnknownTool},
 };
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 
 use super::{
     content,
@@ -31,6 +33,7 @@ use super::{
     systems::Supervisor,
     watch::Watches,
 };
+use crate::durable::{Keeper, TaskLimits};
 
 /// The limits of an engine.
 #[derive(Clone, Debug)]
@@ -57,6 +60,8 @@ pub struct Options {
     pub watched_resources: usize,
     /// For calls that ask and come again.
     pub ask: AskLimits,
+    /// What tasks may take.
+    pub tasks: TaskLimits,
 }
 
 impl Default for Options {
@@ -73,6 +78,7 @@ impl Default for Options {
             audited: audit::Arguments::default(),
             watched_resources: 200,
             ask: AskLimits::default(),
+            tasks: TaskLimits::default(),
         }
     }
 }
@@ -105,6 +111,9 @@ pub struct Engine {
     store: Option<Arc<dyn Store>>,
     pub(super) queues: IndexMap<Arc<str>, Arc<QueuePlan>>,
 }
+
+/// Who hears how far a run is, and who writes it down.
+type Witnesses = (Option<Arc<dyn ProgressSink>>, Option<Arc<dyn Journal>>);
 
 struct Tool {
     plan: ToolPlan,
@@ -224,12 +233,13 @@ impl Engine {
         job: &Job<'_>,
         cx: CallContext,
         arguments: Value,
-        progress: Option<Arc<dyn ProgressSink>>,
+        (progress, journal): Witnesses,
     ) -> Result<ToolResult> {
-        let _place = self.place()?;
+        // Durable runs have a limit of their own.
+        let _place = if journal.is_none() { Some(self.place()?) } else { None };
         let input = tool.input.check(&tool.plan.name, arguments)?;
         let given = input.clone();
-        self.in_rounds(job, cx, &given, |cx| self.carry_out(tool, job, cx, input, progress)).await
+        self.in_rounds(job, cx, &given, |cx| self.carry_out(tool, job, cx, input, (progress, journal))).await
     }
 
     async fn carry_out(
@@ -238,9 +248,10 @@ impl Engine {
         job: &Job<'_>,
         cx: CallContext,
         input: Value,
-        progress: Option<Arc<dyn ProgressSink>>,
+        (progress, journal): Witnesses,
     ) -> Result<ToolResult> {
         let cx = self.context(job, cx, progress);
+        let cx = journal.into_iter().fold(cx, RunContext::journaled);
         let (input, outcome, next) = match tool.plan.action.resumes() {
             true => self.page(tool, job, &cx, input).await?,
             false => {
@@ -382,6 +393,101 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// One attempt at a durable run of a tool. A tool that does not exist is refused.
+    pub(crate) async fn attempt(
+        &self,
+        cx: CallContext,
+        (name, timeout): (&str, Duration),
+        arguments: Value,
+        progress: Arc<dyn ProgressSink>,
+        journal: Arc<dyn Journal>,
+    ) -> ToolResult {
+        let Some(tool) = self.tools.get(name) else {
+            let error = Error::new(Kind::NotFound, format!("there is no tool `{name}` any more"));
+            return self.refused(name, error);
+        };
+        let trace = cx.trace.id().to_owned();
+        let (measures, shown) = (&audit::Measures::new("task", name), self.options.audited);
+        let job = Job { measures, name, effect: tool.effect(), timeout, shown };
+        let run = self.run(tool, &job, cx.clone(), arguments.clone(), (Some(progress), Some(journal)));
+        let result = job.guarded(&cx, &arguments, run).await;
+        result.unwrap_or_else(|error| tool.refused(error, &trace))
+    }
+
+    /// What a model reads of a run that did not come so far as to be tried.
+    pub(crate) fn refused(&self, name: &str, error: Error) -> ToolResult {
+        match self.tools.get(name) {
+            Some(tool) => tool.refused(error, "none"),
+            None => ToolResult {
+                content: vec![Content::Text(refusal::text(name, Effect::Write, &error, "none"))],
+                structured: None,
+                error: Some(error),
+            },
+        }
+    }
+
+    /// What tells whether a tool is the same as before; nothing if there is none.
+    pub(crate) fn definition(&self, name: &str) -> Option<&str> {
+        self.tools.get(name).map(|tool| &*tool.plan.definition)
+    }
+
+    fn keeper(&self) -> Result<Keeper> {
+        let limits = self.options.tasks.clone();
+        let store = self.store.clone().map(|store| Keeper { store, limits });
+        store.ok_or_else(|| Error::internal("keep a task: there is no store here"))
+    }
+
+    /// Whether calls of some tool become tasks.
+    pub fn has_tasks(&self) -> bool {
+        self.store.is_some() && self.tools.values().any(|tool| tool.plan.task != Support::Never)
+    }
+}
+
+#[async_trait]
+impl Tasks for Engine {
+    fn support(&self, tool: &str) -> Support {
+        match (&self.store, self.tools.get(tool)) {
+            (Some(_), Some(tool)) => tool.plan.task,
+            _ => Support::Never,
+        }
+    }
+
+    async fn begin(&self, cx: CallContext, name: &str, arguments: Value) -> Result<Begun, UnknownTool> {
+        let tool = self.tools.get(name).ok_or_else(|| UnknownTool(name.to_owned()))?;
+        let begin = async {
+            // What is wrong with the arguments is said now, while somebody listens.
+            tool.input.check(&tool.plan.name, arguments.clone())?;
+            let plan = &tool.plan;
+            let named = (&plan.name, &*plan.definition);
+            self.keeper()?.begin(&cx, named, plan.timeout, arguments.clone()).await
+        };
+        Ok(match begin.await {
+            Ok(task) => Begun::Task(task),
+            Err(error) => {
+                audit::refused("tool", name, true, &cx, &error);
+                Begun::Refused(tool.refused(error, cx.trace.id()))
+            }
+        })
+    }
+
+    async fn task(&self, principal: &Principal, id: &str) -> Result<Task> {
+        self.keeper()?.get(principal, id).await
+    }
+
+    async fn cancel(&self, principal: &Principal, id: &str) -> Result<()> {
+        self.keeper()?.cancel(principal, id).await
+    }
+
+    async fn changed(&self, principal: &Principal, seen: &Task, until: Instant) -> Result<Task> {
+        self.keeper()?.changed(principal, seen, until).await
+    }
+
+    fn patience(&self) -> Duration {
+        self.options.tasks.patience
+    }
+}
+
 impl Tool {
     fn new(plan: ToolPlan, problems: &mut Vec<Problem>) -> Option<Self> {
         let mut problem =
@@ -402,6 +508,12 @@ impl Tool {
         let info = Arc::new(info(&plan, schema, promise.as_ref()));
         let measures = audit::Measures::new("tool", &plan.name);
         Some(Tool { plan, info, input, promise, measures })
+    }
+
+    /// What a model reads of an error.
+    fn refused(&self, error: Error, trace: &str) -> ToolResult {
+        let text = refusal::text(&self.plan.name, self.effect(), &error, trace);
+        ToolResult { content: vec![Content::Text(text)], structured: None, error: Some(error) }
     }
 
     /// Corrected hints change what clients are told, never what is done.
@@ -449,14 +561,11 @@ impl Tools for Engine {
         let tool = self.tools.get(name).ok_or_else(|| UnknownTool(name.to_owned()))?;
         let (effect, timeout, shown) = (tool.effect(), self.deadline(tool), self.options.audited);
         let job = Job { measures: &tool.measures, name, effect, timeout, shown };
-        let run = self.run(tool, &job, cx.clone(), arguments.clone(), progress);
+        let run = self.run(tool, &job, cx.clone(), arguments.clone(), (progress, None));
         let result = job.guarded(&cx, &arguments, run).await;
-        Ok(result.unwrap_or_else(|error| {
-            if error.asked().is_some() {
-                return ToolResult { content: Vec::new(), structured: None, error: Some(error) };
-            }
-            let text = refusal::text(name, tool.effect(), &error, cx.trace.id());
-            ToolResult { content: vec![Content::Text(text)], structured: None, error: Some(error) }
+        Ok(result.unwrap_or_else(|error| match error.asked() {
+            Some(_) => ToolResult { content: Vec::new(), structured: None, error: Some(error) },
+            None => tool.refused(error, cx.trace.id()),
         }))
     }
 
