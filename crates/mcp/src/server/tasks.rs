@@ -209,7 +209,11 @@ impl Server {
         context: &RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         let caller = principal(context);
-        let answers = ask::answers(request.input_responses, context)?;
+        let task = tasks.task(&caller, &request.task_id).await.map_err(|error| failure(&error))?;
+        // What answers nothing that is asked is left out, whatever it looks like.
+        let asked = |key: &str| task.questions.contains_key(key);
+        let responses = request.input_responses.into_iter().filter(|(key, _)| asked(key)).collect();
+        let answers = ask::answers(responses, context)?;
         tasks.answer(&caller, &request.task_id, answers).await.map_err(|error| failure(&error))
     }
 
