@@ -19,7 +19,10 @@ pub(crate) async fn run(store: Arc<dyn Maintain>, history: Duration, stop: Cance
             Ok(pruned) if pruned.more => PAUSE,
             Ok(_) => EVERY,
             Err(error) => {
-                tracing::warn!(detail = error.detail_text(), "the store is not tidied up for now: {error}");
+                tracing::warn!(
+                    detail = error.detail_text(),
+                    "the store is not tidied up, and is tried again in a minute: {error}"
+                );
                 EVERY
             }
         };

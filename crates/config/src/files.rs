@@ -299,7 +299,7 @@ fn merge(root: Node, server: &mut Vec<Entry>, out: &mut Merged, d: &mut Diagnost
 fn unknown(word: &str, span: Span) -> Diagnostic {
     if LATER.contains(&word) {
         return Diagnostic::error(span, format!("`{word}` is not available in this version"))
-            .hint("it arrives with a later release; remove it for now");
+            .hint("it arrives with a later release; remove it until then");
     }
     let diagnostic = Diagnostic::error(span, format!("unknown key `{word}` at the top level"));
     let known: Vec<&str> =

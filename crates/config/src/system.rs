@@ -152,7 +152,7 @@ fn unknown_in_system<'k>(
     if LATER_CONNECTORS.contains(&key) {
         let diagnostic =
             Diagnostic::error(member.key_span, format!("`{key}` is not available in this version"))
-                .hint("it arrives with a later release; remove it for now");
+                .hint("it arrives with a later release; remove it until then");
         return (diagnostic, None);
     }
     let diagnostic = Diagnostic::error(member.key_span, format!("unknown key `{key}` in a system"));

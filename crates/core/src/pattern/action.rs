@@ -34,7 +34,7 @@ impl Holder<'_> {
             if LATER.contains(&key) {
                 d.push(
                     Diagnostic::error(member.key_span, format!("`{key}` is not available in this version"))
-                        .hint("it arrives with a later release; remove it for now"),
+                        .hint("it arrives with a later release; remove it until then"),
                 );
                 out.push(member.clone());
                 continue;

@@ -179,7 +179,7 @@ fn lex_error(place: Place<'_>, (expected, rest): lex::Error<&str>) -> Diagnostic
         (lex::Expect::Ident, _) => ("A name is missing here".to_owned(), "write `$name` or `@base64`"),
         (lex::Expect::Escape, _) => (
             "This is not an escape that strings know".to_owned(),
-            "known are `\\n \\t \\r \\b \\f \\\" \\\\ \\/ \\uXXXX` and `\\(…)`",
+            "known are `\\n \\t \\r \\b \\f \\\" \\\\ \\/ \\u00e9` and `\\(…)`",
         ),
         (lex::Expect::Unicode, _) => {
             ("`\\u` wants four hexadecimal digits of a character".to_owned(), "write the character itself")

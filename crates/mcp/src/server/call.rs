@@ -168,7 +168,7 @@ fn busy(tool: &str, limit: usize) -> ToolResult {
     let error = Error::new(Kind::RateLimited, format!("this server runs `{limit}` calls already, its limit"))
         .retry(Retry::After(Duration::from_secs(1)));
     let text = format!(
-        "`{tool}` was turned away for now: {error}.\nNothing was changed.\nTry again in 1s at the earliest."
+        "`{tool}` was turned away by a limit: {error}.\nNothing was changed.\nTry again in 1s at the earliest."
     );
     ToolResult { content: vec![Content::Text(text)], structured: None, error: Some(error) }
 }

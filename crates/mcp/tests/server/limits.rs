@@ -28,7 +28,7 @@ async fn one_call_too_many_is_told_so() {
     assert_eq!(result["isError"], true);
     assert_eq!(
         result["content"][0]["text"],
-        "`echo` was turned away for now: this server runs `1` calls already, its limit.\n\
+        "`echo` was turned away by a limit: this server runs `1` calls already, its limit.\n\
          Nothing was changed.\nTry again in 1s at the earliest."
     );
     call.abort();

@@ -333,7 +333,7 @@ impl Attempt {
 
     /// The store was in trouble: later.
     pub(super) async fn pause(&self, error: &Error) {
-        tracing::error!(job = %self.job.id, detail = error.detail_text(), "a run cannot go on for now: {error}");
+        tracing::error!(job = %self.job.id, detail = error.detail_text(), "a run cannot go on, and is tried again later: {error}");
         let doubled = PAUSE.saturating_mul(2_u32.saturating_pow(self.job.attempts.min(16)));
         let run_at = When::After(doubled.min(LONGEST_PAUSE));
         let error = JobError::new(error.kind().as_str(), error.to_string());

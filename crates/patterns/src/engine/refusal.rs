@@ -33,7 +33,7 @@ fn verb(error: &Error) -> &'static str {
         Kind::NotFound => "found nothing",
         Kind::Conflict => "met a conflict",
         Kind::Rejected => "was refused",
-        Kind::RateLimited => "was turned away for now",
+        Kind::RateLimited => "was turned away by a limit",
         Kind::Unavailable => "could not reach its system",
         Kind::Timeout => "ran out of time",
         Kind::Cancelled => "was cancelled",

@@ -45,7 +45,7 @@ fn says_what_is_wrong_and_where() {
         ("${}", "This template is empty @ ; put a jq expression between the braces: `${.name}`; a literal `${` is written `$${`".into()),
         ("${.id +}", "Expected a value, found the end @ +; a value is missing at the end".into()),
         ("${if .id then 1}", "Expected else or end, found the end @ 1; write `if … then … else … end`".into()),
-        ("${\"\\q\"}", "This is not an escape that strings know @ q; known are `\\n \\t \\r \\b \\f \\\" \\\\ \\/ \\uXXXX` and `\\(…)`".into()),
+        ("${\"\\q\"}", "This is not an escape that strings know @ q; known are `\\n \\t \\r \\b \\f \\\" \\\\ \\/ \\u00e9` and `\\(…)`".into()),
         ("${$}", "A name is missing here @ ; write `$name` or `@base64`".into()),
         // Names.
         ("${$profil.x}", "`$profil` is not known here @ $profil; did you mean `$profile`?".into()),

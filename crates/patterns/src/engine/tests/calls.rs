@@ -123,7 +123,7 @@ async fn one_call_too_many_is_refused_at_once() {
     assert_eq!(refused.error.as_ref().unwrap().kind(), Kind::RateLimited);
     assert_eq!(
         text(&refused),
-        "`t` was turned away for now: this server runs `2` calls already, its limit.\nNothing was changed.\nTry again in 1s at the earliest."
+        "`t` was turned away by a limit: this server runs `2` calls already, its limit.\nNothing was changed.\nTry again in 1s at the earliest."
     );
     // Their places are free again.
     assert_eq!(call(&bench).await.error.unwrap().kind(), Kind::Timeout);
