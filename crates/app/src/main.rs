@@ -32,7 +32,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-/// A call makes hundreds of small allocations, often freed by another thread: this one is made for that.
+/// A call makes hundreds of small allocations, often freed by another thread: this one is made for that. It asks for no
+/// huge pages (`no_thp`), which make 17 MB of the 4 MB that an idle server uses.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

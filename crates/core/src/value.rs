@@ -5,6 +5,7 @@
 
 mod json;
 mod number;
+mod scan;
 
 use std::sync::Arc;
 

@@ -71,7 +71,7 @@ impl Connections {
         let Some(tls) = &self.tls else {
             let stream = Stalling::new(stream, self.limits.write_pause);
             let stuck = stream.stuck();
-            return self.http1(stream, self.served(peer, stuck)).await;
+            return Box::pin(self.http1(stream, self.served(peer, stuck))).await;
         };
         let encrypted = tokio::select! {
             encrypted = self.handshakes.encrypt(stream, tls, &self.limits) => encrypted,
@@ -80,10 +80,11 @@ impl Connections {
         let Some(stream) = encrypted else { return };
         let (socket, session) = stream.get_ref();
         let served = self.served(peer, socket.stuck());
+        // In boxes: each connection has room for its own kind only.
         if session.alpn_protocol() == Some(HTTP_2) {
-            self.http2(stream, served).await;
+            Box::pin(self.http2(stream, served)).await;
         } else {
-            self.http1(stream, served).await;
+            Box::pin(self.http1(stream, served)).await;
         }
     }
 

@@ -51,7 +51,8 @@ impl Work {
         loop {
             // The sender is `self`'s own, so neither wait fails.
             let _ = here.wait_for(|count| *count == 0).await;
-            let is_idle = timeout(time, here.wait_for(|count| *count > 0)).await.is_err();
+            // Any change, since a request can come and be answered in between.
+            let is_idle = timeout(time, here.changed()).await.is_err();
             if is_idle && !self.stuck.load(Ordering::Relaxed) {
                 return;
             }
@@ -140,5 +141,54 @@ impl http_body::Body for Answer {
             hint.set_upper(upper + rest);
         }
         hint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A_WHILE: Duration = Duration::from_secs(5);
+
+    /// Whether `work` is idle within ten times the time that it must be.
+    async fn becomes_idle(work: &Work) -> bool {
+        timeout(10 * A_WHILE, work.idle(A_WHILE)).await.is_ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_idle_once_its_last_answer_is_sent_and_a_while_passed() {
+        let everywhere = Arc::new(AtomicUsize::new(0));
+        let work = Work::new(everywhere.clone(), Arc::default());
+        let (first, second) = (work.begin(), work.begin());
+        assert!(!becomes_idle(&work).await);
+        drop(first);
+        assert!(!becomes_idle(&work).await);
+        assert_eq!(everywhere.load(Ordering::Relaxed), 1);
+
+        let (idle, ended) = tokio::join!(
+            async {
+                work.idle(A_WHILE).await;
+                tokio::time::Instant::now()
+            },
+            async {
+                tokio::time::sleep(A_WHILE / 2).await;
+                drop(second);
+                // One before the while is over begins it anew, however short.
+                tokio::time::sleep(A_WHILE / 2).await;
+                drop(work.begin());
+                tokio::time::Instant::now()
+            }
+        );
+        assert!(idle >= ended + A_WHILE, "{:?}", idle - ended);
+        assert_eq!(everywhere.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_whose_bytes_wait_for_the_client_is_not_idle() {
+        let stuck = Arc::new(AtomicBool::new(true));
+        let work = Work::new(Arc::default(), stuck.clone());
+        assert!(!becomes_idle(&work).await);
+        stuck.store(false, Ordering::Relaxed);
+        assert!(becomes_idle(&work).await);
     }
 }

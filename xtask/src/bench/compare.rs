@@ -18,11 +18,25 @@ pub(super) struct Side<'a> {
     /// The server, where its processor time tells something.
     process: Option<u32>,
     round: Box<dyn FnMut(usize, Duration) -> Result<Sample> + 'a>,
+    /// Whether the others go on without it where it fails.
+    is_dispensable: bool,
+    failed: bool,
 }
 
 impl<'a> Side<'a> {
     pub(super) fn new(name: &str, round: impl FnMut(usize, Duration) -> Result<Sample> + 'a) -> Side<'a> {
-        Side { name: name.to_owned(), process: None, round: Box::new(round) }
+        Side {
+            name: name.to_owned(),
+            process: None,
+            round: Box::new(round),
+            is_dispensable: false,
+            failed: false,
+        }
+    }
+
+    /// Somebody else's: if it fails, the table says so, and the rest is measured without it.
+    pub(super) fn dispensable(self) -> Side<'a> {
+        Side { is_dispensable: true, ..self }
     }
 
     /// What answers without a process of its own.
@@ -36,6 +50,22 @@ impl<'a> Side<'a> {
 
     pub(super) fn of_process(self, process: u32) -> Side<'a> {
         Side { process: Some(process), ..self }
+    }
+
+    /// Nothing from one that has failed.
+    fn measure(&mut self, clients: usize, time: Duration) -> Result<Option<Sample>> {
+        if self.failed {
+            return Ok(None);
+        }
+        match (self.round)(clients, time) {
+            Ok(sample) => Ok(Some(sample)),
+            Err(error) if self.is_dispensable => {
+                eprintln!("{} is left out from here on: {error}", self.name);
+                self.failed = true;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn processor_time(&self) -> Option<Duration> {
@@ -59,14 +89,14 @@ pub(super) fn compare(plan: &Plan, clients: &[usize], sides: &mut [Side<'_>]) ->
     for &clients in clients {
         // Connections, pools and caches are filled before it counts.
         for side in &mut *sides {
-            (side.round)(clients, plan.round / 2)?;
+            side.measure(clients, plan.round / 2)?;
         }
         let mut samples = vec![Vec::new(); sides.len()];
         let mut used = vec![Duration::ZERO; sides.len()];
         for _ in 0..plan.rounds {
             for ((side, samples), used) in sides.iter_mut().zip(&mut samples).zip(&mut used) {
                 let before = side.processor_time();
-                samples.push((side.round)(clients, plan.round)?);
+                samples.extend(side.measure(clients, plan.round)?);
                 *used += side
                     .processor_time()
                     .zip(before)
@@ -74,6 +104,10 @@ pub(super) fn compare(plan: &Plan, clients: &[usize], sides: &mut [Side<'_>]) ->
             }
         }
         for ((side, theirs), used) in sides.iter().zip(&samples).zip(used) {
+            if side.failed {
+                println!("| {clients} | {} | did not finish |  |  |  |  |", side.name);
+                continue;
+            }
             let middle = Sample::median(theirs);
             ensure!(middle.per_second > 0.0, "{} answered nothing", side.name);
             let ratio = Ratio::of(&samples[0], theirs);

@@ -54,7 +54,7 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
     }
     let mut sides = vec![postgres.side()?, alone(&folder)?];
     for (name, driver) in &mut drivers {
-        sides.push(Side::new(name, move |producers, time| driver.run(producers, time)));
+        sides.push(Side::new(name, move |producers, time| driver.run(producers, time)).dispensable());
     }
     let beside = compare(bench.plan, &CLIENTS, &mut sides)?;
     bench.aims.ratio("queue on PostgreSQL beside graphile-worker", 10.0, GRAPHILE, &beside);

@@ -5,7 +5,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Map, Number, Value};
+use super::{Map, Number, Value, scan};
 
 /// Arrays and objects may be nested this deep; the reader refuses more.
 pub const MAX_DEPTH: usize = 128;
@@ -117,27 +117,24 @@ impl Value {
 
 fn write_string(text: &str, out: &mut String) {
     out.push('"');
-    let mut plain = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let escape = match byte {
-            b'"' => "\\\"",
-            b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b'\t' => "\\t",
-            0..=0x1f | 0x7f => "",
-            _ => continue,
-        };
-        out.push_str(&text[plain..at]);
-        plain = at + 1;
-        match escape {
-            "" => {
+    let mut rest = text;
+    loop {
+        let (plain, special) = rest.split_at(scan::plain(rest.as_bytes()));
+        out.push_str(plain);
+        let Some(&byte) = special.as_bytes().first() else { break };
+        match byte {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            _ => {
                 let _ = fmt::Write::write_fmt(out, format_args!("\\u{byte:04x}"));
             }
-            _ => out.push_str(escape),
         }
+        // All that are special are of one byte.
+        rest = &special[1..];
     }
-    out.push_str(&text[plain..]);
     out.push('"');
 }
 
@@ -254,6 +251,7 @@ impl Reader<'_> {
         let mut owned: Option<String> = None;
         let mut plain = start;
         loop {
+            self.at += scan::plain(&self.bytes[self.at..]);
             match self.bytes.get(self.at) {
                 None => return Err(self.fail("a string without its closing quote")),
                 Some(b'"') => {

@@ -124,7 +124,7 @@ impl Front {
         let response = if is_readable {
             self.post(endpoint, request).await
         } else {
-            self.pass(Addressed { endpoint: endpoint.clone(), pinned: None }, request).await
+            Box::pin(self.pass(Addressed { endpoint: endpoint.clone(), pinned: None }, request)).await
         };
         if opens_session && let Some(id) = response.headers().get(SESSION_ID).and_then(|id| id.to_str().ok())
         {
@@ -145,18 +145,13 @@ impl Front {
         };
         match message::read(&text) {
             Ok(Incoming::One(message)) => self.message(endpoint, parts, message).await,
-            Ok(Incoming::Batch(messages)) => batch::answer(self, endpoint, parts, messages).await,
+            Ok(Incoming::Batch(messages)) => Box::pin(batch::answer(self, endpoint, parts, messages)).await,
             Err(unreadable) => refusal(StatusCode::BAD_REQUEST, &unreadable),
         }
     }
 
-    /// One message. What is not plain goes to rmcp, without the arguments; those travel in the request's extensions.
-    pub(super) async fn message(
-        &self,
-        endpoint: &Arc<Endpoint>,
-        mut parts: Parts,
-        message: Message,
-    ) -> Response {
+    /// One message.
+    pub(super) async fn message(&self, endpoint: &Arc<Endpoint>, parts: Parts, message: Message) -> Response {
         let stays = matches!(message.method(), Some("initialize" | "subscriptions/listen"));
         let pinned = (!stays).then(|| endpoint.current());
         if let Some(server) = &pinned
@@ -164,6 +159,18 @@ impl Front {
         {
             return response;
         }
+        // What is not plain waits in a box, so that a plain request does not carry room for it.
+        Box::pin(self.not_plain(endpoint, pinned, parts, message)).await
+    }
+
+    /// Through rmcp, without the arguments; those travel in the request's extensions.
+    async fn not_plain(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        pinned: Option<Arc<Server>>,
+        mut parts: Parts,
+        message: Message,
+    ) -> Response {
         if let Some((message, wanted)) = listen::taken_from(&message, endpoint, &caller(&parts)).await {
             let request = Request::from_parts(parts, Body::from(message.to_json(None)));
             let response = self.pass(Addressed { endpoint: endpoint.clone(), pinned: None }, request).await;

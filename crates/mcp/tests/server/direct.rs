@@ -54,6 +54,8 @@ fn requests() -> Vec<(&'static str, Post)> {
         ("a panic", call("panic", json!({}))),
         ("a panic at once", call("panic_at_once", json!({}))),
         ("an error of the protocol", call("refuse_by_protocol", json!({}))),
+        ("a question", with(call("ask", json!({})), meta, capabilities, json!({"roots": {}}))),
+        ("a question to a client that cannot answer it", call("ask", json!({}))),
         ("log lines that nobody wants", call("log", json!({}))),
         ("log lines", with(call("log", json!({})), meta, "io.modelcontextprotocol/logLevel", json!("info"))),
         ("progress", with(call("burst", json!({})), meta, "progressToken", json!(1))),

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use renkei_core::{
     CallContext, Error, Kind, Value,
+    ask::{Ability, Asked, Asking, Question},
     run::{Level, Line, Progress, ProgressSink},
     tool::{Content, Icon, ResourceBody, ToolInfo, ToolResult, Tools, UnknownTool},
 };
@@ -52,6 +53,7 @@ impl Fake {
             "echo_when_told",
             "refuse_by_protocol",
             "log",
+            "ask",
         ];
         Self::of(&names)
     }
@@ -103,7 +105,7 @@ fn info(name: &str) -> ToolInfo {
         destructive: false,
         idempotent: true,
         open_world: false,
-        asks: false,
+        asks: name == "ask",
         icons: vec![Icon {
             src: "data:image/png;base64,AA==".into(),
             mime_type: Some("image/png".into()),
@@ -189,6 +191,17 @@ impl Tools for Fake {
             "refuse_by_protocol" => {
                 let error = Error::new(Kind::Rejected, "the job was refused").protocol(4001);
                 ToolResult { content: vec![], structured: None, error: Some(error.context("branch `a`")) }
+            }
+            "ask" => {
+                let error = match &cx.asking {
+                    Asking::Rounds(rounds) if rounds.abilities.roots => Error::asking(Asked {
+                        questions: [("where".into(), Question::Roots)].into_iter().collect(),
+                        state: "sealed".into(),
+                    }),
+                    Asking::Rounds(_) => Error::invalid("no folders").lacking(Ability::Roots),
+                    _ => Error::invalid("there is nobody to ask"),
+                };
+                ToolResult { content: vec![], structured: None, error: Some(error) }
             }
             "panic" => {
                 tokio::task::yield_now().await;

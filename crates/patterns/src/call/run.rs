@@ -97,14 +97,14 @@ impl Pattern for CallAction {
 
     async fn run(&self, cx: &RunContext, input: Value) -> Result<Outcome> {
         match self.op.pages {
-            Some(paging) => self.follow(cx, input, paging, Position::default(), usize::MAX).await,
+            Some(paging) => Box::pin(self.follow(cx, input, paging, Position::default(), usize::MAX)).await,
             None => self.once(cx, input).await,
         }
     }
 
     async fn resume(&self, cx: &RunContext, input: Value, from: Position, room: usize) -> Result<Outcome> {
         match self.op.pages {
-            Some(paging) => self.follow(cx, input, paging, from, room).await,
+            Some(paging) => Box::pin(self.follow(cx, input, paging, from, room)).await,
             None => Err(Error::internal(format!("`{}` has no pages to go on with", self.op.label))),
         }
     }

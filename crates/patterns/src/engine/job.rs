@@ -48,6 +48,8 @@ impl Job<'_> {
             info_span!("run", kind, name, principal = &*cx.principal.name, client, trace = cx.trace.id());
         let record = audit::Record::begin(self.measures, name, self.effect, cx, (self.shown, arguments));
         let start = Instant::now();
+        // In a box: each wrapper would hold the whole of it a second time, and it moves with them.
+        let run = Box::pin(run);
         // A fault in one run ends this run only.
         let result = AssertUnwindSafe(run).catch_unwind().instrument(span.clone()).await;
         let result = result.unwrap_or_else(|panic| Err(self.of_panic(&*panic)));

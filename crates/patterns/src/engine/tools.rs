@@ -254,11 +254,11 @@ impl Engine {
         let cx = self.context(job, cx, progress);
         let cx = journal.into_iter().fold(cx, RunContext::journaled);
         let (input, outcome, next) = match tool.plan.action.resumes() {
-            true => self.page(tool, job, &cx, input).await?,
+            true => Box::pin(self.page(tool, job, &cx, input)).await?,
             false => {
                 let action = self.act(job, &cx, &*tool.plan.action, input.clone());
                 let outcome = match &tool.plan.idempotency {
-                    Some(plan) => self.once(plan, &tool.plan.name, &cx, &input, action).await?,
+                    Some(plan) => Box::pin(self.once(plan, &tool.plan.name, &cx, &input, action)).await?,
                     None => action.await?,
                 };
                 (input, outcome, None)
