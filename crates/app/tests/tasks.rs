@@ -1,4 +1,3 @@
-//! Tasks of the built binary: what clients see, what operators see, and what is left when the process is killed.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 #[path = "tasks/asking.rs"]
@@ -11,5 +10,7 @@ mod ledger;
 mod nodes;
 #[path = "tasks/protocol.rs"]
 mod protocol;
+#[path = "tasks/rounds.rs"]
+mod rounds;
 #[path = "tasks/server.rs"]
 mod server;
