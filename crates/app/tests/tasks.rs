@@ -1,3 +1,4 @@
+//! Tasks of the built binary: what clients see, what operators see, and what is left when the process is killed.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 #[path = "tasks/asking.rs"]
@@ -8,6 +9,8 @@ mod killed;
 mod ledger;
 #[path = "tasks/nodes.rs"]
 mod nodes;
+#[path = "tasks/operators.rs"]
+mod operators;
 #[path = "tasks/protocol.rs"]
 mod protocol;
 #[path = "tasks/rounds.rs"]
