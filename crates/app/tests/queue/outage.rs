@@ -21,7 +21,6 @@ const TROUBLE: &str = "no message can be claimed";
 /// So often does a queue try at most while the database is away: it waits longer each time.
 const TRIES: usize = 20;
 
-#[expect(clippy::print_stdout, reason = "the figures of a long run")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nothing_that_was_acknowledged_is_lost_however_often_the_database_is_killed() {
     let (outages, seed) = (number("RENKEI_OUTAGES", OUTAGES), number("RENKEI_SEED", 1));
