@@ -90,7 +90,7 @@ async fn list_tasks(store: &dyn Store, status: Option<Status>, list: &ListArgs) 
     rows.truncate(list.limit);
     rows.sort_by_key(|row| row.task.created);
     if list.store.json {
-        say(&Value::from(rows.iter().map(task_value).collect::<Vec<_>>()).to_json_pretty());
+        say(&Value::from(rows.iter().map(TaskRow::to_value).collect::<Vec<_>>()).to_json_pretty());
         return Ok(());
     }
     let lines: Vec<Vec<String>> = rows.iter().map(task_line).collect();
@@ -125,24 +125,8 @@ fn task_line(row: &TaskRow) -> Vec<String> {
     ]
 }
 
-fn task_value(row: &TaskRow) -> Value {
-    let task = &row.task;
-    Value::from([
-        ("id", Value::from(task.id.as_str())),
-        ("tool", task.tool.clone().into()),
-        ("status", task.status.as_str().into()),
-        ("message", task.message.clone().into()),
-        ("asks", task.questions.keys().map(|key| Value::from(key.clone())).collect::<Vec<_>>().into()),
-        ("principal", row.principal.as_str().into()),
-        ("run", row.run.as_str().into()),
-        ("created", moment(task.created).into()),
-        ("updated", moment(task.updated).into()),
-        ("kept_until", moment(task.created.after(task.ttl)).into()),
-    ])
-}
-
 fn whole_task(row: &TaskRow) -> Value {
-    let Value::Object(members) = task_value(row) else { return Value::Null };
+    let Value::Object(members) = row.to_value() else { return Value::Null };
     let mut members = renkei_core::Map::clone(&members);
     members.insert("result".into(), row.task.result.as_ref().map(result_value).into());
     members.into()
@@ -158,7 +142,7 @@ fn result_value(result: &ToolResult) -> Value {
 }
 
 fn task_text(row: &TaskRow) -> String {
-    let Value::Object(members) = task_value(row) else { return String::new() };
+    let Value::Object(members) = row.to_value() else { return String::new() };
     let shown = members.iter().filter_map(|(key, value)| Some((key, value.as_str()?)));
     let mut lines: Vec<String> =
         shown.map(|(key, value)| format!("{:<11} {value}", key.replace('_', " "))).collect();

@@ -4,7 +4,9 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use indexmap::IndexMap;
 use renkei_config::{Kinds, Loaded, Options, Plan, Replaced, Report, ServerConfig};
-use renkei_core::{diagnostic::suggest, group::GroupPlan, store::Store, task::Support, tool::ToolPlan};
+use renkei_core::{
+    Effect, diagnostic::suggest, group::GroupPlan, store::Store, task::Support, tool::ToolPlan,
+};
 use renkei_patterns::{
     durable::TaskLimits,
     engine::{self, Engine, Problem},
@@ -184,7 +186,13 @@ fn compiled(
 
 /// Whether something in the plan keeps what is durable.
 pub(crate) fn needs_store(plan: &Plan) -> bool {
-    let is_durable = |tool: &ToolPlan| tool.idempotency.is_some() || tool.task != Support::Never;
+    // Where answers outlive the process that asked, or go to another one, the store knows which were used.
+    let is_asked_everywhere = plan.server.ask_key.is_some();
+    let is_durable = |tool: &ToolPlan| {
+        tool.idempotency.is_some()
+            || tool.task != Support::Never
+            || is_asked_everywhere && tool.action.asks() && tool.action.effect() != Effect::Read
+    };
     !plan.queues.is_empty() || plan.tools.iter().any(is_durable)
 }
 

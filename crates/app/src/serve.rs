@@ -52,7 +52,7 @@ async fn serve(
     changes: impl FnOnce(Reload) -> Reload,
     telemetry: &Telemetry,
 ) -> ExitCode {
-    let stop = stop_on_signal();
+    let stop = stop_on_signal(FINISHED);
     let (compiled, store) = match store::compile(loaded).await {
         Ok(compiled) => compiled,
         Err(code) => return code,
@@ -256,14 +256,17 @@ fn jwt_key(jwt: &JwtConfig) -> Result<JwtKey, String> {
     .map_err(|error| format!("the `{name}` key in `server.auth.jwt` cannot be used: {error}"))
 }
 
-/// Cancelled by SIGTERM or Ctrl-C; a second one ends the process at once.
-pub(crate) fn stop_on_signal() -> CancellationToken {
+/// What becomes of the requests of a server that stops.
+pub(crate) const FINISHED: &str = "requests under way are finished";
+
+/// Cancelled by SIGTERM or Ctrl-C; a second one ends the process at once. `then` says what becomes of what is under way.
+pub(crate) fn stop_on_signal(then: &'static str) -> CancellationToken {
     let stop = CancellationToken::new();
     let told = stop.clone();
     // Lives as long as the process: its owner is `main`'s runtime.
     tokio::spawn(async move {
         signal().await;
-        tracing::info!("stopping: requests under way are finished; a second signal ends at once");
+        tracing::info!("stopping: {then}; a second signal ends at once");
         told.cancel();
         signal().await;
         end_at_once();

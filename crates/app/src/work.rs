@@ -24,6 +24,10 @@ use crate::{
     watch::Look,
 };
 
+/// What becomes of the work of a process that stops.
+const GIVEN_BACK: &str =
+    "nothing new is begun; what is not done within `server.limits.drain` goes back and is taken up again";
+
 pub(crate) async fn run(args: WorkArgs) -> ExitCode {
     let log = match Log::new(&args.log.log, args.log.log_json) {
         Ok(log) => log,
@@ -72,7 +76,7 @@ async fn work(
     only: Option<Vec<Arc<str>>>,
     changes: impl FnOnce(Reload) -> Reload,
 ) -> ExitCode {
-    let stop = serve::stop_on_signal();
+    let stop = serve::stop_on_signal(GIVEN_BACK);
     let (compiled, store) = match store::compile(loaded).await {
         Ok(compiled) => compiled,
         Err(code) => return code,

@@ -89,15 +89,44 @@ fn every_example_passes_the_check() {
 #[test]
 fn the_examples_pass_the_check() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    for example in
-        ["examples/shop", "examples/aggregate", "examples/pages", "examples/approval", "examples/queue"]
-    {
+    for example in ["shop", "aggregate", "pages", "approval", "queue", "tasks", "schedules"] {
+        let example = &*format!("examples/{example}");
         let output = Command::new(env!("CARGO_BIN_EXE_renkei"))
             .args(["check", example])
             .current_dir(&root)
             .output()
             .unwrap();
         assert!(output.status.success(), "{example}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+/// With the embedded store, in a folder of its own.
+#[test]
+fn the_examples_of_tasks_and_schedules_keep_what_is_durable_beside_them() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    for (example, steps) in [
+        (
+            "schedules",
+            &[
+                (&["call", "close_day", "day=2026-06-30"][..], "closings"),
+                (&["queue", "show", "closings"], "by hand"),
+                (&["schedule", "list"], "Europe/Berlin"),
+                (&["call", "stop_closings", "why=it moves"], "paused"),
+                (&["call", "closings"], "it moves"),
+                (&["call", "failed_closings"], "messages"),
+            ][..],
+        ),
+        ("tasks", &[(&["call", "stuck_tasks"], "tasks"), (&["task", "list"], "no such tasks")]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::copy(root.join(example).join("renkei.yaml"), folder.path().join("renkei.yaml")).unwrap();
+        for (words, text) in steps {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_renkei"));
+            let output = command.args(*words).current_dir(folder.path()).output().unwrap();
+            let said = [output.stdout, output.stderr].map(|said| String::from_utf8(said).unwrap()).concat();
+            assert!(output.status.success() && said.contains(text), "{words:?}: {said}");
+        }
+        assert!(folder.path().join("renkei.db").exists());
     }
 }
 

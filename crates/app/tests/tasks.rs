@@ -9,7 +9,11 @@ mod killed;
 mod ledger;
 #[path = "tasks/nodes.rs"]
 mod nodes;
+#[path = "tasks/operators.rs"]
+mod operators;
 #[path = "tasks/protocol.rs"]
 mod protocol;
+#[path = "tasks/rounds.rs"]
+mod rounds;
 #[path = "tasks/server.rs"]
 mod server;

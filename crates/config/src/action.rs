@@ -115,7 +115,14 @@ impl<'a> World<'a> {
 
     /// For reading an action whose templates may refer to `names`.
     pub(crate) fn context<'b>(&'b self, names: Names<'b>, d: &'b mut Diagnostics) -> ActionContext<'b> {
-        ActionContext { systems: self.systems, patterns: self.patterns, actions: self, names, diagnostics: d }
+        ActionContext {
+            systems: self.systems,
+            patterns: self.patterns,
+            actions: self,
+            names,
+            journaled: false,
+            diagnostics: d,
+        }
     }
 
     /// Reads the actions that nothing runs, so that they are checked, too, and warns of them.

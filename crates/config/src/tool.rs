@@ -9,7 +9,7 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use indexmap::IndexMap;
 use renkei_core::{
-    Diagnostic, Diagnostics, Entry, FromNode, Map, Node, NodeKind, Pattern, Span, Tree, Value,
+    ActionContext, Diagnostic, Diagnostics, Entry, FromNode, Map, Node, NodeKind, Pattern, Span, Tree, Value,
     pattern::Holder,
     task::Support,
     template::Names,
@@ -200,7 +200,10 @@ fn read(entry: &Entry, world: &World<'_>, d: &mut Diagnostics) -> Option<ToolPla
     // From here on everything is read from the tree: what is wrong elsewhere in the tool hides nothing.
     let input_schema = input_schema(&tool, d);
     let names = names(input_schema.as_ref());
-    let action = holder.action(&members, &mut world.context(names.clone(), d));
+    // Whoever knows no tasks is refused: what it did before a question is in its journal.
+    let journaled = config.as_ref().is_some_and(|config| config.task == TaskSupport::Required);
+    let mut cx = ActionContext { journaled, ..world.context(names.clone(), d) };
+    let action = holder.action(&members, &mut cx);
     let idempotency = idempotency::read(&tool, &names, action.as_deref(), d);
     let free = check_cursor(action.as_deref(), input_schema.as_ref(), &tool, d);
     let names = with_results(&names, action.as_deref(), true);

@@ -174,6 +174,16 @@ fn there_is_a_page_for_every_part() {
         "nack",
         "extend",
         "queue_status",
+        "queue_pause",
+        "queue_resume",
+        "queue_purge",
+        "dead_list",
+        "dead_show",
+        "dead_replay",
+        "dead_discard",
+        "task_list",
+        "task_show",
+        "task_cancel",
     ];
     let patterns = patterns.map(|name| format!("{name}.md"));
     let mut expected = vec![

@@ -79,14 +79,16 @@ pub struct ActionContext<'a> {
     pub actions: &'a dyn Actions,
     /// What templates may refer to here.
     pub names: Names<'a>,
+    /// Whether every run of it has a journal: then it goes on after a question, instead of beginning anew.
+    pub journaled: bool,
     pub diagnostics: &'a mut Diagnostics,
 }
 
 impl ActionContext<'_> {
     /// The same for an action inside this one, whose templates may refer to `names`.
     pub fn nested<'b>(&'b mut self, names: Names<'b>) -> ActionContext<'b> {
-        let ActionContext { systems, patterns, actions, .. } = *self;
-        ActionContext { systems, patterns, actions, names, diagnostics: self.diagnostics }
+        let ActionContext { systems, patterns, actions, journaled, .. } = *self;
+        ActionContext { systems, patterns, actions, names, journaled, diagnostics: self.diagnostics }
     }
 }
 
@@ -181,8 +183,9 @@ pub trait Pattern: Send + Sync + fmt::Debug {
         Vec::new()
     }
 
-    /// Whether it may [ask](RunContext::ask). Nothing that changes something may come before a question: the answer
-    /// may come with a call that begins anew. Whoever puts actions together checks that.
+    /// Whether it may [ask](RunContext::ask). Nothing that changes something may come before a question, unless the run has
+    /// a [journal](ActionContext::journaled): the answer may come with a call that begins anew. Whoever puts actions together
+    /// checks that.
     fn asks(&self) -> bool {
         false
     }

@@ -345,6 +345,7 @@ pub(crate) fn read(json: &str, named: &Named<'_>, d: &mut Diagnostics) -> Option
         patterns: PATTERNS,
         actions: named,
         names: names(),
+        journaled: false,
         diagnostics: d,
     };
     let holder = Holder { kind: "a tool", name: "the tool `t`", at: Span::default(), keys: &[] };

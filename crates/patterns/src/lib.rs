@@ -13,6 +13,7 @@ mod enqueue;
 mod fail;
 mod log;
 mod map;
+mod operator;
 mod queue_status;
 mod run;
 mod switch;
@@ -46,4 +47,14 @@ pub static PATTERNS: &[&dyn PatternKind] = &[
     &consumer::Nack,
     &consumer::Extend,
     &queue_status::Kind,
+    &operator::QUEUE_PAUSE,
+    &operator::QUEUE_RESUME,
+    &operator::QUEUE_PURGE,
+    &operator::DEAD_LIST,
+    &operator::DEAD_SHOW,
+    &operator::DEAD_REPLAY,
+    &operator::DEAD_DISCARD,
+    &operator::TASK_LIST,
+    &operator::TASK_SHOW,
+    &operator::TASK_CANCEL,
 ];

@@ -1,7 +1,8 @@
 //! What may come before a question: nothing that changes something.
 //!
 //! The answer to a question may come with a call that begins anew, with the answers at hand. What only reads is
-//! then read once more; a change would be made twice.
+//! then read once more; a change would be made twice. Where every run has a journal (`task: required`), it goes on from there
+//! instead, and nothing of this is needed.
 
 use renkei_core::{Diagnostic, Diagnostics, Effect, Pattern, Span};
 

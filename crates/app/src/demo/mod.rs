@@ -63,7 +63,7 @@ async fn systems_only(paper: Paper) -> anyhow::Result<ExitCode> {
     introduce(&systems, &example, paper)?;
     paper.text("\nThey run until Ctrl-C. In another terminal:");
     paper.indented(&format!("renkei serve {}", example.shop().display()));
-    serve::stop_on_signal().cancelled().await;
+    serve::stop_on_signal(serve::FINISHED).cancelled().await;
     systems.stop().await;
     Ok(ExitCode::SUCCESS)
 }
@@ -118,7 +118,7 @@ async fn whole(args: &DemoArgs, paper: Paper) -> anyhow::Result<ExitCode> {
     };
     if !args.once && code == ExitCode::SUCCESS {
         invite(url, &example, moved(&systems), paper);
-        serve::stop_on_signal().cancelled().await;
+        serve::stop_on_signal(serve::FINISHED).cancelled().await;
     }
     stop.cancel();
     server.await.context("the server ended")?;

@@ -6,7 +6,7 @@ use renkei_core::{
     Error, Result, Value,
     queue::moment,
     read::Rate,
-    store::{Job, JobId, JobState, MAX_PAGE},
+    store::{Job, JobId, JobState},
 };
 use renkei_patterns::queue::operate::{self, Filter, Mend};
 use tokio::time::{Instant, sleep_until};
@@ -114,15 +114,7 @@ async fn find(opened: &Opened, which: &DeadArgs, filter: &Filter, limit: usize) 
     }
     let mut found = Vec::new();
     for queue in queues(opened, which).await? {
-        let mut after = None;
-        loop {
-            let (jobs, next) = operate::page(&*opened.store, &queue, JobState::Dead, after, MAX_PAGE).await?;
-            found.extend(jobs.into_iter().filter(|job| filter.fits(job)));
-            after = next;
-            if after.is_none() || found.len() >= limit {
-                break;
-            }
-        }
+        found.extend(operate::dead(&*opened.store, &queue, filter, limit).await?);
     }
     found.truncate(limit);
     Ok(found)

@@ -172,6 +172,18 @@ impl Process {
         log.clone()
     }
 
+    /// Waits until the log has a text so often.
+    pub(crate) fn wait_log_times(&self, text: &str, times: usize) {
+        let (log, more) = &*self.log;
+        let few = |log: &mut String| log.matches(text).count() < times && !log.ends_with("[the end]");
+        let (log, waited) = more.wait_timeout_while(log.lock().unwrap(), PATIENCE, few).unwrap();
+        assert!(!waited.timed_out() && log.matches(text).count() >= times, "{times} times {text}: {log}");
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.log.0.lock().unwrap().clone()
+    }
+
     /// The most memory that it needed so far, in kilobytes.
     pub(crate) fn most_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();

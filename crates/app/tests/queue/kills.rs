@@ -11,10 +11,10 @@ use crate::house::{House, PATIENCE, Process, number};
 
 /// So often in CI. `RENKEI_KILLS` says another number, `RENKEI_SEED` another seed.
 const KILLS: u64 = 15;
-const PRODUCERS: i64 = 4;
+pub(crate) const PRODUCERS: i64 = 4;
 
 /// Each producer has a key of its own, and sends the next number only when the one before was acknowledged.
-const CONFIG: &str = "tools:
+pub(crate) const CONFIG: &str = "tools:
   put:
     description: Puts a message.
     input: { key: integer, n: integer }
@@ -35,22 +35,22 @@ queues:
 
 /// What was acknowledged: by id, the key and the number.
 #[derive(Default)]
-struct Acknowledged {
-    by_id: Mutex<BTreeMap<String, (i64, i64)>>,
+pub(crate) struct Acknowledged {
+    pub(crate) by_id: Mutex<BTreeMap<String, (i64, i64)>>,
     more: Condvar,
 }
 
 impl Acknowledged {
-    fn add(&self, id: &str, what: (i64, i64)) {
+    pub(crate) fn add(&self, id: &str, what: (i64, i64)) {
         self.by_id.lock().unwrap().insert(id.to_owned(), what);
         self.more.notify_all();
     }
 
-    fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.by_id.lock().unwrap().len()
     }
 
-    fn wait_for(&self, count: usize) {
+    pub(crate) fn wait_for(&self, count: usize) {
         let by_id = self.by_id.lock().unwrap();
         let (by_id, waited) =
             self.more.wait_timeout_while(by_id, PATIENCE, |by_id| by_id.len() < count).unwrap();
@@ -59,10 +59,10 @@ impl Acknowledged {
 }
 
 /// Splitmix64: enough to choose moments.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -112,7 +112,7 @@ fn produce(server: &Process, key: i64, next: &Mutex<i64>, acknowledged: &Acknowl
 }
 
 #[expect(clippy::print_stdout, reason = "the figures of a long run")]
-fn judge(house: &House, acknowledged: &BTreeMap<String, (i64, i64)>, seed: u64) {
+pub(crate) fn judge(house: &House, acknowledged: &BTreeMap<String, (i64, i64)>, seed: u64) {
     let effects = house.effects();
     let mut seen: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
     let mut last: BTreeMap<i64, i64> = BTreeMap::new();

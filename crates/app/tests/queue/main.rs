@@ -11,6 +11,7 @@ mod many;
 mod messages;
 mod once;
 mod operators;
+mod outage;
 mod processes;
 mod resources;
 mod schedules;

@@ -30,6 +30,16 @@ async fn a_stop_waits_for_what_is_under_way_and_gives_back_the_rest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_stops_says_what_becomes_of_its_work() {
+    let house = House::new(&config("")).await;
+    let mut worker = house.work(&[]);
+    worker.signal("TERM");
+    let (well, log) = worker.wait();
+    assert!(well && log.contains("goes back and is taken up again"), "{log}");
+    assert!(!log.contains("requests"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_processes_share_a_queue_and_handle_each_message_once() {
     let house = House::new(&format!("server: {{ workers: false }}\n{}", config("order_by: '${.key}'"))).await;
     let server = house.serve();

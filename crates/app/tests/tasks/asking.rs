@@ -47,6 +47,22 @@ tools:
     ask_first: true
     ask: 'Delete ${{.n}}?'
     then: {{ call: {{ ledger: {{ post: /, body: {{ key: '${{$key}}', n: '${{.n}}' }} }} }} }}
+  once:
+    description: Asks, and does it once for each request.
+    input: {{ request: string, n: integer }}
+    idempotency: ${{.request}}
+    task: required
+    ask: 'Pay ${{.n}}?'
+    then: {{ call: {{ ledger: {{ post: /, body: {{ key: '${{$key}}', n: '${{.n}}' }} }} }} }}
+  between:
+    description: Does something, asks, and does the rest.
+    input: {{ n: integer }}
+    task: required
+    aggregate:
+      before: {{ call: {{ ledger: {{ post: /, body: {{ key: '${{$key}}', n: '${{.n}}' }} }} }} }}
+      sure: {{ needs: [before], ask: 'Go on after ${{$before.receipt}}?' }}
+      after: {{ needs: [sure], call: {{ ledger: {{ post: /, body: {{ key: '${{$key}}', n: '${{.n}}' }} }} }} }}
+    output: '${{$after}}'
 ",
         ledger.url
     )
@@ -240,4 +256,101 @@ fn who_knows_no_tasks_is_asked_while_the_call_waits() {
     let done = server.request("tools/call", again, false)["result"].clone();
     assert!(done["structuredContent"]["receipt"].is_string(), "{done}");
     assert_eq!(world.json(&["task", "list"]), json!([]));
+}
+
+#[test]
+fn a_call_that_asks_and_is_made_twice_asks_once_and_is_done_once() {
+    let world = World::new();
+    let server = world.serve();
+    let pay = |request: &str, n: i64| json!({ "request": request, "n": n });
+    let text = |task: &Value| task["result"]["content"][0]["text"].as_str().unwrap_or_default().to_owned();
+    let first = begin(&server, "once", pay("a", 1));
+    let questions = asked(&server, &first);
+    // It is told where it is asked, and asks nothing.
+    let told = |server: &Serving| {
+        let second = begin(server, "once", pay("a", 1));
+        let said = text(&server.ended(&second));
+        assert!(said.contains(&format!("waits for an answer, in the task `{first}`")), "{said}");
+    };
+    told(&server);
+    let other = begin(&server, "once", pay("a", 2));
+    assert!(text(&server.ended(&other)).contains("was used with other arguments"));
+    server.kill();
+    let server = world.serve();
+    told(&server);
+    assert_eq!(asked(&server, &first), questions);
+
+    // The process ends in the middle of what follows: the run finds its own key, and goes on.
+    world.ledger.hold_from(Some(1));
+    answer(&server, &first, json!({ "ask": accept(json!({})) }));
+    world.ledger.wait_for(1);
+    server.kill();
+    world.ledger.hold_from(None);
+    let server = world.serve();
+    let done = server.ended(&first);
+    let receipt = done["result"]["structuredContent"]["receipt"].clone();
+    assert!(receipt.is_string(), "{done}");
+    let again = begin(&server, "once", pay("a", 1));
+    assert_eq!(server.ended(&again)["result"]["structuredContent"]["receipt"], receipt);
+    let effects = world.ledger.effects();
+    assert_eq!(
+        (effects.len(), effects[receipt.as_str().unwrap()].1),
+        (1, 2),
+        "one effect, tried twice with its key"
+    );
+}
+
+#[test]
+fn a_question_that_was_given_up_does_not_keep_its_key() {
+    let world = World::new();
+    let server = world.serve();
+    let pay = json!({ "request": "a", "n": 1 });
+    let first = begin(&server, "once", pay.clone());
+    asked(&server, &first);
+    server.request("tasks/cancel", json!({ "taskId": first }), true);
+    let until = Instant::now() + PATIENCE;
+    while server.task(&first)["result"]["status"] != "cancelled" {
+        assert!(Instant::now() < until);
+        std::thread::yield_now();
+    }
+    let second = begin(&server, "once", pay.clone());
+    asked(&server, &second);
+    // A no had no effect: the same call may be made again.
+    answer(&server, &second, json!({ "ask": { "action": "decline" } }));
+    assert_eq!(server.ended(&second)["result"]["isError"], true);
+    let third = begin(&server, "once", pay);
+    asked(&server, &third);
+    answer(&server, &third, json!({ "ask": accept(json!({})) }));
+    assert!(server.ended(&third)["result"]["structuredContent"]["receipt"].is_string());
+    assert_eq!(world.ledger.effects().len(), 1);
+}
+
+#[test]
+fn what_was_done_before_a_question_is_done_once_where_there_is_a_journal() {
+    let world = World::new();
+    let server = world.serve();
+    let id = begin(&server, "between", json!({ "n": 1 }));
+    let question = asked(&server, &id)["sure"]["params"]["message"].as_str().unwrap().to_owned();
+    assert_eq!(world.ledger.effects().len(), 1);
+    server.kill();
+    let server = world.serve();
+    assert_eq!(asked(&server, &id)["sure"]["params"]["message"], question);
+    answer(&server, &id, json!({ "sure": accept(json!({})) }));
+    let done = server.ended(&id);
+    assert!(done["result"]["structuredContent"]["receipt"].is_string(), "{done}");
+    let times: Vec<usize> = world.ledger.effects().values().map(|effect| effect.1).collect();
+    assert_eq!(times, [1, 1]);
+    // A client that knows no tasks would begin anew: `check` refuses that, and the call is refused.
+    let refused = server.request("tools/call", json!({ "name": "between", "arguments": { "n": 2 } }), false);
+    assert_eq!(refused["error"]["code"], -32021, "{refused}");
+    let path = world.folder.path().join("renkei.yaml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(renkei(world.folder.path(), &["check"]).0, 0);
+    for word in ["optional", "never"] {
+        let (head, tail) = config.split_once("  between:").unwrap();
+        let tail = tail.replacen("task: required", &format!("task: {word}"), 1);
+        std::fs::write(&path, format!("{head}  between:{tail}")).unwrap();
+        let (code, said) = renkei(world.folder.path(), &["check"]);
+        assert!(code != 0 && said.contains("may change something before the question of `sure`"), "{said}");
+    }
 }

@@ -119,7 +119,7 @@ fn whole(entries: &[Entry], names: &[Arc<str>], cx: &mut ActionContext<'_>) -> O
     let branches: Vec<Branch> = branches.into_iter().collect::<Option<_>>()?;
     let branches: Vec<Branch> =
         branches.into_iter().zip(needs).map(|(branch, needs)| Branch { needs, ..branch }).collect();
-    let asked_first = check_order(&branches, entries, cx.diagnostics);
+    let asked_first = cx.journaled || check_order(&branches, entries, cx.diagnostics);
     (named && asked_first).then(|| Aggregate::new(branches))
 }
 

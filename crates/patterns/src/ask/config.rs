@@ -100,7 +100,7 @@ impl PatternKind for Kind {
         ]);
         Value::from([
             ("anyOf", Value::from(vec![text, AskConfig::schema(defs)])),
-            ("description", "Asks the user, the model or the client itself; the answer is the result. Nothing that changes something may come before it. A no is an error (`rejected`) unless there is `declined`.".into()),
+            ("description", "Asks the user, the model or the client itself; the answer is the result. Nothing that changes something may come before it, unless the tool has `task: required`. A no is an error (`rejected`) unless there is `declined`.".into()),
         ])
     }
 

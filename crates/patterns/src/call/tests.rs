@@ -21,6 +21,7 @@ fn problems(call: &str) -> Vec<String> {
         patterns: PATTERNS,
         actions: &NoActions,
         names: Names::default(),
+        journaled: false,
         diagnostics: &mut d,
     };
     let read = super::Kind.read(&ActionNode::alone(&node(call)), &mut cx);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use renkei_core::{
-    Error, Kind, Reply, Result, Value,
+    Applied, Error, Kind, Reply, Result, Value,
     clock::Timestamp,
     store::{Event, MAX_PAGE, Store},
 };
@@ -112,6 +112,39 @@ async fn events(store: &dyn Store, run: &str) -> Result<Vec<Event>> {
             return Ok(events);
         }
     }
+}
+
+/// How a run stands, for whoever waits for what it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// With its task.
+    UnderWay(Option<String>),
+    /// Whether it may have had an effect.
+    Ended(Applied),
+    /// Nothing is known of it any more.
+    Gone,
+}
+
+/// How a run stands.
+///
+/// # Errors
+/// The store is in trouble, or a record cannot be read.
+pub(crate) async fn standing(store: &dyn Store, run: &str) -> Result<Standing> {
+    let stream = stream(run);
+    let Some(info) = store.stream(&stream).await? else { return Ok(Standing::Gone) };
+    let (first, last) = (
+        store.read_stream(&stream, 1, 1).await?.events.pop(),
+        store.read_stream(&stream, info.last, 1).await?.events.pop(),
+    );
+    let (Some(first), Some(last)) = (first.filter(|event| event.kind == STARTED), last) else {
+        return Ok(Standing::Gone);
+    };
+    if last.kind != ENDED {
+        return Ok(Standing::UnderWay(Started::of_value(&record::read(&first.data)?)?.task));
+    }
+    let value = record::read(&last.data)?;
+    let error = value.get("error").filter(|error| !error.is_null()).map(record::to_error).transpose()?;
+    Ok(Standing::Ended(error.map_or(Applied::Yes, |error| error.was_applied())))
 }
 
 /// A run, in a line.

@@ -31,6 +31,7 @@ mod tests;
 
 pub(crate) use asking::answered;
 pub use history::{Entry, RunSummary, Timeline, runs, timeline};
+pub(crate) use history::{Standing, standing};
 pub use host::{Host, HostOptions};
 pub use rows::{TaskRow, cancel as cancel_task, list as list_tasks, show as show_task};
 pub use task::TaskLimits;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use renkei_core::{
-    Error, Kind, Result,
+    Error, Kind, Result, Value,
     store::{Cell, CellQuery, MAX_PAGE, ScanBy, Store},
     task::{Status, Task},
 };
@@ -16,6 +16,26 @@ pub struct TaskRow {
     pub task: Task,
     pub principal: String,
     pub run: String,
+}
+
+impl TaskRow {
+    /// `{ id, tool, status, message, asks, principal, run, created, updated, kept_until }`.
+    pub fn to_value(&self) -> Value {
+        let task = &self.task;
+        let asks: Vec<Value> = task.questions.keys().map(|key| Value::from(key.clone())).collect();
+        Value::from([
+            ("id", Value::from(task.id.as_str())),
+            ("tool", task.tool.clone().into()),
+            ("status", task.status.as_str().into()),
+            ("message", task.message.clone().into()),
+            ("asks", asks.into()),
+            ("principal", self.principal.as_str().into()),
+            ("run", self.run.as_str().into()),
+            ("created", task.created.to_string().into()),
+            ("updated", task.updated.to_string().into()),
+            ("kept_until", task.created.after(task.ttl).to_string().into()),
+        ])
+    }
 }
 
 fn row(cell: &Cell) -> Result<TaskRow> {

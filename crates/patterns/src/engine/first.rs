@@ -33,7 +33,8 @@ impl Engine {
         let caller = cx.principal.clone();
         let subject =
             Subject { kind: "task", name: job.name, caller: &caller, arguments, effect: job.effect };
-        let Some(session) = self.rounds.begin(subject, cx, rounds::now_ms())? else { return Ok(Vec::new()) };
+        let begun = self.rounds.begin(subject, cx, self.store(), rounds::now_ms()).await?;
+        let Some(session) = begun else { return Ok(Vec::new()) };
         let run = self.context(job, cx.clone(), None).journaled(Arc::new(NoSteps));
         let input = arguments.clone();
         let ask = async {

@@ -114,7 +114,7 @@ impl Engine {
             arguments,
             effect: job.effect,
         };
-        let Some(session) = self.rounds.begin(subject, &mut cx, rounds::now_ms())? else {
+        let Some(session) = self.rounds.begin(subject, &mut cx, self.store(), rounds::now_ms()).await? else {
             return run(cx).await;
         };
         run(cx).await.map_err(|error| self.rounds.end(subject, &session, error, rounds::now_ms()))

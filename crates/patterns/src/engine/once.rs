@@ -2,6 +2,9 @@
 //!
 //! The intent is durable before the action begins, the outcome before the answer. Whoever finds an intent without an
 //! outcome waits for it, as long as the first call may still run; after that nobody knows what it did, and it is said so.
+//!
+//! The intent names its run. A durable run that is taken up again, after a crash or with an answer, finds its own and goes on;
+//! how it stands is in its stream. Whoever finds the intent of one that waits for an answer is told where to give it.
 
 use std::time::Duration;
 
@@ -16,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, sleep_until};
 
 use super::Engine;
+use crate::durable::{self, Standing};
 
 /// The space of the cells.
 const SPACE: &str = "idempotency";
@@ -35,6 +39,9 @@ struct Place<'a> {
     /// What tells whether two calls are the same.
     input: String,
     ttl: Duration,
+    /// Who looks, and whether it has a stream.
+    run: &'a str,
+    is_durable: bool,
 }
 
 /// What is known of a key.
@@ -54,7 +61,7 @@ impl Engine {
         plan: &IdempotencyPlan,
         tool: &str,
         cx: &RunContext,
-        input: &Value,
+        (input, is_durable): (&Value, bool),
         action: impl Future<Output = Result<Outcome>>,
     ) -> Result<Outcome> {
         let key = match plan.key.render(&cx.scope(STEP, input.clone()))? {
@@ -64,8 +71,14 @@ impl Engine {
         };
         let store =
             self.store().ok_or_else(|| Error::internal("keep an idempotency key: there is no store here"))?;
-        let place =
-            Place { store: &**store, key: cell_key(tool, cx, &key), input: digest(input), ttl: plan.ttl };
+        let place = Place {
+            store: &**store,
+            key: cell_key(tool, cx, &key),
+            input: digest(input),
+            ttl: plan.ttl,
+            run: cx.id(),
+            is_durable,
+        };
         let mut changes = store.changes();
         let version = loop {
             match place.look(cx).await? {
@@ -82,24 +95,41 @@ impl Engine {
 
 impl Place<'_> {
     async fn look(&self, cx: &RunContext) -> Result<Known> {
-        let until =
-            self.store.now().after(cx.call.deadline.saturating_duration_since(Instant::now()) + GRACE);
-        let begun = Value::from([
-            ("state", Value::from("begun")),
-            ("input", self.input.as_str().into()),
-            ("until", until.0.into()),
-        ]);
-        match self.set(CellExpected::Absent, &begun).await? {
-            Verdict::Done(receipt) => {
-                Ok(Known::Begin(receipt.cells.first().copied().flatten().unwrap_or_default()))
-            }
-            Verdict::Refused(Refusal::Cell { .. }) => match self.store.cell(SPACE, &self.key).await? {
-                Some(cell) => self.read(&cell),
+        let left = cx.call.deadline.saturating_duration_since(Instant::now());
+        let intent = self.intent("begun", self.store.now().after(left + GRACE));
+        match self.begin(CellExpected::Absent, &intent).await? {
+            Some(version) => Ok(Known::Begin(version)),
+            None => match self.store.cell(SPACE, &self.key).await? {
+                Some(cell) => self.read(&cell, &intent).await,
                 // It ended without an effect just now: look again at once.
                 None => Ok(Known::UnderWay(self.store.now())),
             },
+        }
+    }
+
+    fn intent(&self, state: &str, until: Timestamp) -> Value {
+        Value::from([
+            ("state", Value::from(state)),
+            ("input", self.input.as_str().into()),
+            ("until", until.0.into()),
+            ("run", self.run.into()),
+            ("durable", self.is_durable.into()),
+        ])
+    }
+
+    /// The version of the intent; nothing if another one is there.
+    async fn begin(&self, expected: CellExpected, intent: &Value) -> Result<Option<u64>> {
+        match self.set(expected, intent).await? {
+            Verdict::Done(receipt) => Ok(Some(receipt.cells.first().copied().flatten().unwrap_or_default())),
+            Verdict::Refused(Refusal::Cell { .. }) => Ok(None),
             Verdict::Refused(other) => Err(other.into()),
         }
+    }
+
+    /// Puts the own intent in the place of one that holds no more.
+    async fn take_over(&self, cell: &Cell, intent: &Value) -> Result<Known> {
+        let version = self.begin(CellExpected::Version(cell.version), intent).await?;
+        Ok(version.map_or_else(|| Known::UnderWay(self.store.now()), Known::Begin))
     }
 
     async fn set(&self, expected: CellExpected, value: &Value) -> Result<Verdict> {
@@ -108,7 +138,7 @@ impl Place<'_> {
         self.store.commit(Batch::new().set(SPACE, self.key.as_str(), expected, cell)).await
     }
 
-    fn read(&self, cell: &Cell) -> Result<Known> {
+    async fn read(&self, cell: &Cell, intent: &Value) -> Result<Known> {
         let value = Value::from_json(&cell.value.bytes)
             .map_err(|error| Error::internal(format!("read an idempotency key: it is no JSON: {error}")))?;
         let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
@@ -118,20 +148,34 @@ impl Place<'_> {
                 "the idempotency key was used with other arguments; give a new key for a new call",
             ));
         }
-        Ok(match text("state") {
-            "done" => Known::Ended(outcome(&value)),
-            "failed" => Known::Ended(Err(failure(&value))),
-            _ => {
-                let until = Timestamp(value.get("until").and_then(Value::as_i64).unwrap_or_default());
-                if self.store.now() >= until { Known::Ended(Err(unknown())) } else { Known::UnderWay(until) }
+        let until = Timestamp(value.get("until").and_then(Value::as_i64).unwrap_or_default());
+        match text("state") {
+            "done" => Ok(Known::Ended(outcome(&value))),
+            "failed" => Ok(Known::Ended(Err(failure(&value)))),
+            // An earlier attempt of this run: what it did is in its journal.
+            _ if text("run") == self.run => self.take_over(cell, intent).await,
+            state if value.get("durable").and_then(Value::as_bool) == Some(true) => {
+                match durable::standing(self.store, text("run")).await? {
+                    Standing::UnderWay(task) if state == "asks" => Ok(Known::Ended(Err(asks(task)))),
+                    // It is taken up again, however long that takes.
+                    Standing::UnderWay(_) => Ok(Known::UnderWay(until.max(self.store.now().after(POLL)))),
+                    Standing::Ended(Applied::No) => self.take_over(cell, intent).await,
+                    Standing::Ended(_) | Standing::Gone => Ok(Known::Ended(Err(unknown()))),
+                }
             }
-        })
+            _ if self.store.now() >= until => Ok(Known::Ended(Err(unknown()))),
+            _ => Ok(Known::UnderWay(until)),
+        }
     }
 
-    /// Keeps the outcome. What certainly had no effect is forgotten: the same call may be tried again.
+    /// Keeps the outcome. What certainly had no effect is forgotten: the same call may be tried again. A durable run that
+    /// waits for an answer keeps its key.
     async fn end(&self, version: u64, outcome: &Result<Outcome>) {
         let expected = CellExpected::Version(version);
         let kept = match outcome {
+            Err(error) if error.is_suspended() && self.is_durable => {
+                self.set(expected, &self.intent("asks", self.store.now())).await
+            }
             Err(error) if error.was_applied() == Applied::No => {
                 self.store.commit(Batch::new().delete(SPACE, self.key.as_str(), expected)).await
             }
@@ -269,6 +313,12 @@ fn failure(value: &Value) -> Error {
     let kind = Kind::parse(text("kind")).unwrap_or(Kind::Internal);
     let applied = Applied::ALL.into_iter().find(|applied| applied.as_str() == text("applied"));
     Error::new(kind, text("message")).retry(Retry::Never).applied(applied.unwrap_or(Applied::Unknown))
+}
+
+fn asks(task: Option<String>) -> Error {
+    let place = task.map(|id| format!(", in the task `{id}`")).unwrap_or_default();
+    let text = format!("the first call with this idempotency key waits for an answer{place}: answer there");
+    Error::new(Kind::Conflict, text).retry(Retry::Never).applied(Applied::No)
 }
 
 fn unknown() -> Error {

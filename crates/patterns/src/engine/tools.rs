@@ -251,14 +251,16 @@ impl Engine {
         input: Value,
         (progress, journal): Witnesses,
     ) -> Result<ToolResult> {
-        let cx = self.context(job, cx, progress);
+        let (cx, is_durable) = (self.context(job, cx, progress), journal.is_some());
         let cx = journal.into_iter().fold(cx, RunContext::journaled);
         let (input, outcome, next) = match tool.plan.action.resumes() {
             true => Box::pin(self.page(tool, job, &cx, input)).await?,
             false => {
                 let action = self.act(job, &cx, &*tool.plan.action, input.clone());
                 let outcome = match &tool.plan.idempotency {
-                    Some(plan) => Box::pin(self.once(plan, &tool.plan.name, &cx, &input, action)).await?,
+                    Some(plan) => {
+                        Box::pin(self.once(plan, &tool.plan.name, &cx, (&input, is_durable), action)).await?
+                    }
                     None => action.await?,
                 };
                 (input, outcome, None)

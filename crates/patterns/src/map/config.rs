@@ -44,7 +44,7 @@ impl PatternKind for Kind {
         let names = FanOut::inner(&cx.names);
         let action_read = holder.action(&members, &mut cx.nested(names));
         let (each, read) = (each?, action_read?);
-        order::check_each(&*read, action.key, cx.diagnostics).then_some(())?;
+        (cx.journaled || order::check_each(&*read, action.key, cx.diagnostics)).then_some(())?;
         Some(Arc::new(MapAction { each, action: read }))
     }
 }

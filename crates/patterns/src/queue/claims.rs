@@ -48,6 +48,8 @@ struct Memory {
     /// When the pause was looked at.
     looked: Option<Instant>,
     trouble: Duration,
+    /// After trouble nothing is tried before that, whatever hints say.
+    not_before: Option<Instant>,
 }
 
 impl Claimer {
@@ -62,6 +64,7 @@ impl Claimer {
             paused: false,
             looked: None,
             trouble: TROUBLE.0,
+            not_before: None,
         };
         while !self.stop.is_cancelled() {
             let definition = self.definition.borrow_and_update().clone();
@@ -107,6 +110,9 @@ impl Claimer {
         let queue = &definition.queue.about;
         loop {
             let now = Instant::now();
+            if let Some(moment) = memory.not_before.filter(|moment| *moment > now) {
+                return Some(moment);
+            }
             let taken = memory.under_way + memory.gathered.len();
             let free = queue.concurrency.saturating_sub(taken).min(MAX_CLAIM);
             if free == 0 {
@@ -202,7 +208,9 @@ impl Claimer {
         memory.trouble = (wait * 2).min(TROUBLE.1);
         let (queue, detail) = (&*self.name, error.detail_text());
         tracing::warn!(queue, detail, "no message can be claimed: {error}");
-        Instant::now() + wait
+        let moment = Instant::now() + wait;
+        memory.not_before = Some(moment);
+        moment
     }
 }
 

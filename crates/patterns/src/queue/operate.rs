@@ -150,6 +150,21 @@ pub async fn page(
     Ok((page.jobs, page.next))
 }
 
+/// Dead letters of a queue that fit, the newest first.
+pub async fn dead(store: &dyn Store, queue: &str, filter: &Filter, limit: usize) -> Result<Vec<Job>> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let (jobs, next) = page(store, queue, JobState::Dead, after, MAX_PAGE).await?;
+        found.extend(jobs.into_iter().filter(|job| filter.fits(job)));
+        after = next;
+        if after.is_none() || found.len() >= limit {
+            break;
+        }
+    }
+    found.truncate(limit);
+    Ok(found)
+}
+
 /// A message by its id.
 ///
 /// # Errors

@@ -29,16 +29,24 @@ impl Paused {
 
     /// Pauses a queue in all processes; each sees it within a second. One that is paused already gets the new reason.
     pub async fn set(store: &dyn Store, queue: &str, reason: Option<&str>) -> Result<()> {
+        store.commit(Self::setting(queue, reason)).await?.into_result().map(drop)
+    }
+
+    pub(crate) fn setting(queue: &str, reason: Option<&str>) -> Batch {
         let mut map = Map::new();
         if let Some(reason) = reason {
             map.insert("reason".into(), reason.into());
         }
         let cell = NewCell::new(Record::new(VERSION, Value::from(map).to_json()));
-        store.commit(Batch::new().set(PAUSED, queue, CellExpected::Any, cell)).await?.into_result().map(drop)
+        Batch::new().set(PAUSED, queue, CellExpected::Any, cell)
     }
 
     /// Goes on with a queue, whether it was paused or not.
     pub async fn clear(store: &dyn Store, queue: &str) -> Result<()> {
-        store.commit(Batch::new().delete(PAUSED, queue, CellExpected::Any)).await?.into_result().map(drop)
+        store.commit(Self::clearing(queue)).await?.into_result().map(drop)
+    }
+
+    pub(crate) fn clearing(queue: &str) -> Batch {
+        Batch::new().delete(PAUSED, queue, CellExpected::Any)
     }
 }

@@ -98,6 +98,7 @@ fn plan(cron: &str, zone: &str, missed: Missed, queue: Queue, data: &str) -> Sch
         patterns: PATTERNS,
         actions: &OneQueue(Arc::new(queue)),
         names: Names::default(),
+        journaled: false,
         diagnostics: &mut d,
     };
     let action = enqueue::Kind.read(&ActionNode::alone(&node), &mut cx).unwrap_or_else(|| panic!("{d:?}"));

@@ -8,8 +8,8 @@
 //! Each answer belongs to the words of its question. If a question reads differently when it comes up again – what it
 //! shows was read anew and has changed – nobody has answered that one, and it is put again.
 //!
-//! A journal would take the place of the answers in the state: what is sealed then is the run, the round and the nonce
-//! alone, the round is consumed by the store instead of [`used`], and [`Session::end`] writes the questions there.
+//! All that a node needs is in the state, so any node that has the same key goes on with it. That a state is used once is known
+//! to the store that they share.
 
 mod session;
 mod state;
@@ -23,6 +23,7 @@ use std::{sync::Arc, time::Duration};
 use renkei_core::{
     CallContext, Effect, Error, Principal, Result, Secret, Value,
     ask::{Asking, Rounds},
+    store::Store,
 };
 
 pub(super) use self::session::Session;
@@ -83,18 +84,20 @@ impl Table {
     }
 
     /// Takes up a call that may be one of several: from then on its run knows the answers so far. Nothing for a call that
-    /// is answered while it waits, or not at all.
+    /// is answered while it waits, or not at all. `store` knows which states were used, if there is one.
     ///
     /// # Errors
     /// The state is none of ours, for something else, too old, or was used already. Nothing was done.
-    pub(super) fn begin(
+    pub(super) async fn begin(
         &self,
         subject: Subject<'_>,
         cx: &mut CallContext,
+        store: Option<&Arc<dyn Store>>,
         now_ms: i64,
     ) -> Result<Option<Arc<Session>>> {
         let Asking::Rounds(said) = &cx.asking else { return Ok(None) };
-        let Rounds { abilities, state, answers } = &**said;
+        let said = said.clone();
+        let Rounds { abilities, state, answers } = &*said;
         let owner = Owner {
             kind: subject.kind,
             name: subject.name,
@@ -107,7 +110,8 @@ impl Table {
                 let state = self.states.open(owner, text, now_ms)?;
                 // Reading twice does no harm.
                 if changes {
-                    self.used.take(state.nonce, state.expires_ms, now_ms)?;
+                    let store = store.map(|store| &**store);
+                    self.used.take(store, state.nonce, state.expires_ms, now_ms).await?;
                 }
                 Session::again(*abilities, state, answers)
             }

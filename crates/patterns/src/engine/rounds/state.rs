@@ -74,8 +74,8 @@ impl States {
     pub(super) fn open(&self, owner: Owner<'_>, text: &str, now_ms: i64) -> Result<State> {
         let unknown = || {
             refused(format!(
-                "`requestState` is none that this server gave to this caller for `{}`, or the server was restarted since; \
-                 call without it to begin anew",
+                "`requestState` is none that this server gave to this caller for `{}`, or the server was restarted since, or it \
+                 comes from a node whose `server.ask_key` is another one; call without it to begin anew",
                 owner.name
             ))
         };

@@ -42,6 +42,7 @@ fn action(json: &str) -> Arc<dyn Pattern> {
         patterns: PATTERNS,
         actions: &NoActions,
         names: Names::default(),
+        journaled: false,
         diagnostics: &mut d,
     };
     PATTERNS[0].read(&ActionNode::alone(&node(json)), &mut cx).unwrap()

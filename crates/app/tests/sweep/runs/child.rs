@@ -1,23 +1,23 @@
 //! The process that is aborted, and the one that works on what it left.
 
-use std::{fs, path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
 
-use renkei_config::{Kinds, Loaded};
+use async_trait::async_trait;
 use renkei_core::{
     CallContext, Principal, Value,
     clock::{Clock, SystemClock, Timestamp},
-    store::{JobState, Store},
+    store::{Batch, Claim, JobState, Store},
     task::{Begun, Tasks as _},
 };
-use renkei_patterns::{
-    durable::{self, Host, HostOptions},
-    engine::{Engine, Options},
-};
-use renkei_store::sqlite::{self, SqliteStore};
+use renkei_patterns::durable::{self, Host, HostOptions};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::points::{Points, Watched, WatchedSystem};
+use crate::{
+    points::Points,
+    stage::{self, PATIENCE, Stage},
+    watched::{Names, Outside, Willing},
+};
 
 /// Two steps with a key, one without, and one that reads; each waits for the one before.
 const CONFIG: &str = "
@@ -33,7 +33,6 @@ tools:
       three: { needs: [two], call: { disk: { append: log.txt, content: \"three once\\n\" } } }
       four: { needs: [three], call: { disk: { read: log.txt } } }
 ";
-const PATIENCE: Duration = Duration::from_secs(60);
 /// Longer than any process here takes: none loses its lease by being slow.
 const LEASE: Duration = Duration::from_secs(120);
 
@@ -47,40 +46,45 @@ impl Clock for Later {
     }
 }
 
-pub(crate) fn prepare(folder: &Path) {
-    fs::create_dir(folder.join("effects")).unwrap();
-    fs::write(folder.join("renkei.yaml"), CONFIG).unwrap();
+/// Writes that move a run on are called by their events. What depends on the time only – leases that are extended,
+/// progress – has no name, so that the points are the same in every process.
+#[derive(Debug)]
+struct Events;
+
+#[async_trait]
+impl Names for Events {
+    async fn of_batch(&self, _: &dyn Store, batch: &Batch) -> Option<String> {
+        let events = batch.appends.iter().flat_map(|append| &append.events);
+        let name = |event: &renkei_core::store::NewEvent| {
+            let path = Value::from_json(&event.data.bytes)
+                .ok()
+                .and_then(|data| Some(data.get("path")?.as_str()?.to_owned()));
+            format!("{} {}", event.kind, path.unwrap_or_default()).trim().to_owned()
+        };
+        let names: Vec<String> = events.map(name).collect();
+        (!names.is_empty()).then(|| names.join(" + "))
+    }
+
+    async fn of_claim(&self, _: &dyn Store, _: &Claim) -> Option<String> {
+        None
+    }
 }
 
-pub(crate) fn run(folder: &Path, words: &[&str]) -> ExitCode {
-    let end = words.iter().find_map(|word| word.parse().ok());
+pub(crate) fn prepare(folder: &Path) {
+    stage::prepare(folder, CONFIG);
+}
+
+/// `begin` begins the task, `end` works until all is done; `at` is the point at which to end.
+pub(crate) fn run(folder: &Path, words: &[&str], at: Option<&str>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(work(folder, words.contains(&"begin"), Points::new(end)));
+    runtime.block_on(work(folder, words.contains(&"begin"), Points::new(at)));
     ExitCode::SUCCESS
 }
 
 async fn work(folder: &Path, begins: bool, points: Arc<Points>) {
-    let kinds = Kinds {
-        connectors: renkei_connectors::CONNECTORS,
-        patterns: renkei_patterns::PATTERNS,
-        layers: renkei_layers::LAYERS,
-    };
-    let loaded =
-        renkei_config::load(&[folder.join("renkei.yaml")], &kinds, &renkei_config::Options::default());
-    let Loaded { plan, .. } =
-        loaded.unwrap_or_else(|report| panic!("{}", report.render(renkei_config::Style::PLAIN)));
-    let mut systems = plan.systems;
-    for system in systems.values_mut() {
-        system.system = Arc::new(WatchedSystem { system: system.system.clone(), points: points.clone() });
-    }
-    let options = Options { base_dir: plan.base_dir, ..Options::default() };
     let clock: Arc<dyn Clock> = if begins { Arc::new(SystemClock) } else { Arc::new(Later) };
-    let file = sqlite::Options { clock, ..sqlite::Options::new(folder.join("renkei.db")) };
-    let opened = SqliteStore::open(file).await.unwrap();
-    let opened: Arc<dyn Store> = Arc::new(opened);
-    let store: Arc<dyn Store> = Arc::new(Watched { store: opened.clone(), points });
-    let engine = Arc::new(Engine::new(systems, plan.tools, options).unwrap().keeping(store.clone()));
-    engine.start();
+    let names: (Arc<dyn Names>, Arc<dyn Outside>) = (Arc::new(Events), Arc::new(Willing));
+    let Stage { opened, store, engine, .. } = Stage::open(folder, points, clock, names).await;
     if begins {
         let cx = CallContext::new(Instant::now() + PATIENCE, Arc::new(Principal::anonymous()));
         let begun = engine.begin(cx, "chain", Value::object()).await.unwrap();

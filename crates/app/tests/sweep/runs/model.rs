@@ -1,6 +1,8 @@
 //! What must come of a run that was cut off at some point and taken up again.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, path::Path};
+
+use crate::{effects, outcomes};
 
 /// The steps that leave something behind, in their order, and whether they carry a key.
 const STEPS: [(&str, bool); 3] = [("one", true), ("two", true), ("three", false)];
@@ -45,17 +47,12 @@ impl Model {
     }
 
     pub(crate) fn found(folder: &Path, stdout: &[u8]) -> Self {
-        let text = fs::read_to_string(folder.join("effects/log.txt")).unwrap_or_default();
-        let mut model = Model { one_key_each: true, ..Model::default() };
-        let mut keys: BTreeMap<&str, &str> = BTreeMap::new();
-        for line in text.lines() {
-            let (step, key) = line.split_once(' ').unwrap();
-            *model.effects.entry(step.to_owned()).or_default() += 1;
-            model.one_key_each &= *keys.entry(step).or_insert(key) == key;
+        let mut model = Model { one_key_each: true, outcomes: outcomes(stdout), ..Model::default() };
+        let mut keys: BTreeMap<String, String> = BTreeMap::new();
+        for (step, key) in effects(folder) {
+            *model.effects.entry(step.clone()).or_default() += 1;
+            model.one_key_each &= *keys.entry(step).or_insert_with(|| key.clone()) == key;
         }
-        let said = String::from_utf8_lossy(stdout);
-        model.outcomes =
-            said.lines().filter_map(|line| line.strip_prefix("outcome ")).map(str::to_owned).collect();
         model
     }
 }
