@@ -75,3 +75,28 @@ async fn a_lease_that_ended_leaves_its_receipt_stale() {
     assert!(refusal.contains("not good any more"), "{refusal}");
     assert_eq!(server.call("done", json!({ "receipt": new }))["outcome"], "done");
 }
+
+/// The digests are those of `password` and of `test`.
+const CALLERS: &str = "server:
+  auth:
+    api_keys:
+      - { name: ann, sha256: 5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8 }
+      - { name: bob, sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 }
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_is_good_for_whoever_received_and_for_nobody_else() {
+    let house = House::new(&format!("{CALLERS}{}", CONFIG.replace("lease: 1s", "lease: 1m"))).await;
+    let server = house.serve();
+    server.call_as("password", "put", json!({ "n": 1 }));
+    let taken = server.call_as("password", "take", json!({}));
+    let receipt = taken["structuredContent"]["messages"][0]["receipt"].clone();
+    assert!(receipt.is_string(), "{taken}");
+    for tool in ["done", "back", "longer"] {
+        let refused = server.call_as("test", tool, json!({ "receipt": receipt }));
+        assert_eq!(refused["isError"], true, "{refused}");
+        assert!(refused["content"][0]["text"].as_str().unwrap().contains("not good any more"), "{refused}");
+    }
+    let done = server.call_as("password", "done", json!({ "receipt": receipt }));
+    assert_eq!(done["structuredContent"]["outcome"], "done", "{done}");
+}

@@ -209,15 +209,29 @@ impl Process {
 
     /// Calls a tool. The error is the transport's.
     pub(crate) fn try_call(&self, name: &str, arguments: Value) -> std::io::Result<Value> {
-        self.try_request("tools/call", json!({ "name": name, "arguments": arguments }), Some(name))
+        self.try_request("tools/call", json!({ "name": name, "arguments": arguments }), Some(name), "")
+    }
+
+    /// Calls a tool as whoever has the key.
+    pub(crate) fn call_as(&self, key: &str, name: &str, arguments: Value) -> Value {
+        let params = json!({ "name": name, "arguments": arguments });
+        let authorized = format!("Authorization: Bearer {key}\r\n");
+        self.try_request("tools/call", params, Some(name), &authorized).unwrap()["result"].clone()
     }
 
     /// Sends a request, which has to be answered. `name` is what the header says that it is about.
     pub(crate) fn request(&self, method: &str, params: Value, name: Option<&str>) -> Value {
-        self.try_request(method, params, name).unwrap()
+        self.try_request(method, params, name, "").unwrap()
     }
 
-    fn try_request(&self, method: &str, mut params: Value, name: Option<&str>) -> std::io::Result<Value> {
+    /// `more` are headers, each with its end of line.
+    fn try_request(
+        &self,
+        method: &str,
+        mut params: Value,
+        name: Option<&str>,
+        more: &str,
+    ) -> std::io::Result<Value> {
         params["_meta"] = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientCapabilities": {},
@@ -229,7 +243,7 @@ impl Process {
             stream,
             "POST /mcp HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: application/json\r\n\
              Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\n\
-             Mcp-Method: {method}\r\n{name}Content-Length: {}\r\n\r\n{body}",
+             Mcp-Method: {method}\r\n{name}{more}Content-Length: {}\r\n\r\n{body}",
             self.address,
             body.len(),
         )?;

@@ -209,3 +209,28 @@ async fn a_changed_config_changes_the_queues_without_a_restart() {
     house.ledger.wait_received(2).await;
     assert_eq!(house.ledger.received()[1].path(), "/elsewhere");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_the_input_of_its_queue_is_refused_before_it_is_kept() {
+    let strict = config("input: { n: integer, key: { type: string, maxLength: 3, optional: true } }");
+    let strict = strict.replace("key: '${.key}', urgency: '${.urgency}'", "key: '${.key}'");
+    let house = House::new(&strict).await;
+    let server = house.serve();
+    let refusal = server.refusal("put", json!({ "n": 1, "key": "too long" }));
+    assert!(refusal.contains("key"), "{refusal}");
+    server.call("put", json!({ "n": 2, "key": "ok" }));
+    house.ledger.wait_received(1).await;
+    house.wait_queue("jobs", |queue| queue["ready"] == 0 && queue["leased"] == 0 && queue["dead"] == 0);
+    assert_eq!(house.effects().iter().map(|effect| effect.body["n"].clone()).collect::<Vec<_>>(), [json!(2)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rate_lets_one_begin_and_the_others_wait() {
+    let house = House::new(&config("rate: 1/h")).await;
+    let server = house.serve();
+    for n in 0..3 {
+        server.call("put", json!({ "n": n }));
+    }
+    house.wait_queue("jobs", |queue| queue["ready"] == 2 && queue["leased"] == 0);
+    assert_eq!(house.effects().len(), 1);
+}

@@ -11,14 +11,19 @@ use renkei_core::{
     clock::{Clock, Timestamp},
     pattern::{ActionPlan, Actions},
     queue::{Message, Queue, moment},
+    run::{Committed, Journal as _},
     schedule::{Missed, SchedulePlan, Timetable},
-    store::{Batch, CellExpected, JobChange, JobId, JobQuery, JobState, NewCell, Record, Store},
+    store::{Batch, CellExpected, JobChange, JobId, JobQuery, JobState, NewCell, NewJob, Record, Store},
     template::Names,
 };
 use renkei_store::sqlite::{self, SqliteStore};
 use tempfile::TempDir;
 
-use super::{Progress, Ticker};
+use super::{
+    Progress, Ticker,
+    journal::{TickJournal, Written},
+    progress::SPACE,
+};
 use crate::{
     PATTERNS,
     engine::{Engine, Options},
@@ -190,6 +195,31 @@ async fn a_tick_that_was_enqueued_is_not_enqueued_again_by_a_new_process_even_wh
 }
 
 #[tokio::test]
+async fn a_process_that_was_overtaken_enqueues_nothing() {
+    let house = House::at("2026-01-01T00:00:00Z").await;
+    let engine = engine(&house, "0 * * * *", Missed::All(10));
+    let mut other = house.process();
+    turn(&mut other, &engine).await;
+    // What it has read of the schedule, before the other one ticks.
+    let version = house.store.cell(SPACE, "nightly").await.unwrap().unwrap().version;
+    let journal = TickJournal {
+        store: house.store(),
+        schedule: "nightly".into(),
+        version,
+        progress: house.progress().await,
+        written: Default::default(),
+    };
+    house.set("2026-01-01T01:00:00Z");
+    turn(&mut other, &engine).await;
+    let before = house.progress().await;
+    let batch = Batch::new().enqueue(NewJob::new(JobId::new(), "jobs", Record::default()));
+    let committed = journal.commit("enqueue", batch, Value::Null).await.unwrap();
+    assert!(matches!(committed, Committed::Before(_)), "{committed:?}");
+    assert_eq!((journal.written(), house.progress().await), (Written::Overtaken, before));
+    assert_eq!(house.ticks().await, ["2026-01-01T02:00:00+01:00"]);
+}
+
+#[tokio::test]
 async fn what_was_missed_while_nobody_was_there_is_made_up_for_as_the_config_says() {
     for (missed, expected) in [
         (Missed::Skip, vec![]),
@@ -203,6 +233,8 @@ async fn what_was_missed_while_nobody_was_there_is_made_up_for_as_the_config_say
         let mut late = house.process();
         turn(&mut late, &engine).await;
         assert_eq!(house.ticks().await, expected, "{missed:?}");
+        // What is passed over is seen to as well: nobody looks at it again.
+        assert_eq!(house.progress().await.after, moment("2026-01-01T08:00:00Z").unwrap(), "{missed:?}");
         // From then on as planned.
         house.set("2026-01-01T09:00:00Z");
         turn(&mut late, &engine).await;
@@ -225,6 +257,14 @@ async fn a_changed_cron_begins_anew_and_changed_data_does_not() {
     let changed = plan("15 * * * *", "Europe/Berlin", Missed::All(10), wide(), other);
     turn(&mut house.process(), &engine_of(&house, changed)).await;
     assert_eq!(house.ticks().await, ["2026-01-01T07:15:00+01:00"]);
+    // The same process is told of another one: that begins anew at once, too.
+    let house_of_one = House::at("2026-01-01T00:30:00Z").await;
+    let mut one = house_of_one.process();
+    turn(&mut one, &engine(&house_of_one, "0 3 * * *", Missed::All(10))).await;
+    turn(&mut one, &engine(&house_of_one, "15 * * * *", Missed::All(10))).await;
+    house_of_one.set("2026-01-01T01:15:00Z");
+    turn(&mut one, &engine(&house_of_one, "15 * * * *", Missed::All(10))).await;
+    assert_eq!(house_of_one.ticks().await, ["2026-01-01T02:15:00+01:00"]);
     // The process that was not told leaves it to those that were, and changes nothing.
     let before = house.progress().await;
     house.set("2026-01-01T07:00:00Z");

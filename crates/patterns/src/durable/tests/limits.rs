@@ -9,13 +9,34 @@ fn hanging() -> Tool {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_has_a_time() {
     let kept = Kept::new().await;
-    let limits = TaskLimits { run_time: Duration::from_millis(50), ..TaskLimits::default() };
+    let limits = TaskLimits { run_time: Duration::from_millis(500), ..TaskLimits::default() };
     let node = kept.node_within(hanging(), options(), limits);
     let begun = node.begin("{}").await;
     let ended = node.end(&begun).await;
     let error = ended.result.as_ref().unwrap().error.clone().unwrap();
     assert_eq!((error.kind(), error.was_applied()), (Kind::Timeout, Applied::Unknown), "{error}");
     node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_time_went_by_while_nobody_worked_does_not_go_on() {
+    let kept = Kept::new().await;
+    let time = Duration::from_secs(1);
+    let limits = || TaskLimits { run_time: time, ..TaskLimits::default() };
+    let first = kept.node_within(two_steps("hang"), options(), limits());
+    let begun = first.begin("{}").await;
+    first.calls(2).await;
+    first.crash().await;
+    let over = kept.store.now().after(time);
+    let until = Instant::now() + PATIENCE;
+    while kept.store.now() < over {
+        assert!(Instant::now() < until);
+        tokio::task::yield_now().await;
+    }
+    let second = kept.node_within(two_steps("value"), options(), limits());
+    let ended = second.end(&begun).await;
+    assert!(text(&ended).contains("while nobody worked on it"), "{}", text(&ended));
+    assert_eq!(second.stop().await.calls.lock().unwrap().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
