@@ -34,6 +34,7 @@ pub(crate) async fn run(args: CallArgs) -> ExitCode {
         Err(code) => return code,
     };
     let (engine, limit) = (&compiled.engine, compiled.server.limits.ask);
+    engine.await_connections();
     engine.start();
     let code = match args.group.as_deref().map(|name| compiled.group(name)) {
         None => call(&args, &**engine, limit).await,

@@ -12,6 +12,7 @@ const SYSTEMS: &str = "
   catalogue: { sqlite: { path: catalogue.db } }
   orders: { sqlite: { path: orders.db } }
   documents: { files: { root: documents } }
+  tickets: { mcp: { command: tickets-mcp } }
 ";
 
 /// A whole config around an example.
@@ -89,15 +90,42 @@ fn every_example_passes_the_check() {
 #[test]
 fn the_examples_pass_the_check() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    for example in
-        ["examples/shop", "examples/aggregate", "examples/pages", "examples/approval", "examples/queue"]
-    {
+    for example in [
+        "examples/shop",
+        "examples/aggregate",
+        "examples/pages",
+        "examples/approval",
+        "examples/queue",
+        "examples/mcp",
+    ] {
         let output = Command::new(env!("CARGO_BIN_EXE_renkei"))
             .args(["check", example])
             .current_dir(&root)
             .output()
             .unwrap();
         assert!(output.status.success(), "{example}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn the_mcp_example_works() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for (words, succeeds, text) in [
+        (&["time_in", "zone=UTC"][..], true, "\"offset\":\"+0000\""),
+        (&["time_in", "zone=Mars/Base"], false, "no time zone 'Mars/Base'"),
+        (&["call_hours", "here=UTC", "there=UTC"], true, "\"there\""),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_renkei"));
+        let output = command
+            .arg("call")
+            .args(["--config", "examples/mcp"])
+            .args(words)
+            .current_dir(&root)
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].map(|said| String::from_utf8(said).unwrap()).concat();
+        assert_eq!(output.status.success(), succeeds, "{words:?}: {said}");
+        assert!(said.replace(": ", ":").contains(text), "{words:?}: {said}");
     }
 }
 

@@ -21,8 +21,7 @@ use crate::{
 };
 
 /// Systems of later versions.
-const LATER_CONNECTORS: [&str; 9] =
-    ["amqp", "graphql", "grpc", "kafka", "mcp", "mqtt", "nats", "rabbitmq", "redis"];
+const LATER_CONNECTORS: [&str; 8] = ["amqp", "graphql", "grpc", "kafka", "mqtt", "nats", "rabbitmq", "redis"];
 
 /// A name that every template can use.
 pub(crate) fn check_name(entry: &Entry, d: &mut Diagnostics) {

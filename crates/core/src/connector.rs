@@ -3,10 +3,11 @@
 use std::{fmt, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 use crate::{
-    Call, Definitions, Diagnostics, Entry, Invalidation, Node, PreparedOp, Reply, Request, Result, Schema,
-    Secret, Tree, Value, call::CallSettings, introspect::Introspect, template::Names,
+    Call, Definitions, Diagnostics, Entry, Error, Invalidation, Node, PreparedOp, Reply, Request, Result,
+    Schema, Secret, Tree, Value, call::CallSettings, introspect::Introspect, template::Names,
 };
 
 /// A kind of system, such as `http` or `sqlite`: one folder in `connectors`, one line in its slice.
@@ -145,12 +146,15 @@ pub struct Connection {
     pub call: Arc<dyn Call>,
     /// Says which tables are there, where it is a database.
     pub schema: Option<Arc<dyn Introspect>>,
+    /// Holds the reason once the connection is known to be lost, where the connector notices that by itself: it is
+    /// made anew without waiting for a call to fail.
+    pub lost: Option<watch::Receiver<Option<Error>>>,
 }
 
 impl Connection {
     /// One that takes calls and nothing else.
     pub fn new(call: Arc<dyn Call>) -> Self {
-        Connection { call, schema: None }
+        Connection { call, schema: None, lost: None }
     }
 }
 

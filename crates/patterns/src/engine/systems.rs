@@ -79,6 +79,8 @@ struct Supervised {
     state: watch::Sender<State>,
     /// Another one has its name now, and tells whether it is up.
     is_replaced: AtomicBool,
+    /// Calls wait for an attempt to connect as long as it may take.
+    is_awaited: AtomicBool,
     /// A call needs this system, or could not reach it.
     wanted: Arc<Notify>,
 }
@@ -106,6 +108,7 @@ impl Supervisor {
                 base_dir: base_dir.to_owned(),
                 state: watch::Sender::new(State::Connecting),
                 is_replaced: AtomicBool::new(false),
+                is_awaited: AtomicBool::new(false),
                 wanted: Arc::default(),
             };
             let held = supervisor.hold(Arc::new(system));
@@ -175,6 +178,11 @@ impl Supervisor {
         self.tasks.close();
     }
 
+    /// From now on calls wait for an attempt to connect as long as it may take, for who makes one call and ends.
+    pub(crate) fn await_connections(&self) {
+        self.systems.values().for_each(|held| held.system.is_awaited.store(true, Ordering::Relaxed));
+    }
+
     /// Ends all tasks and waits for them. Calls that hold a connection keep it until they end.
     pub(crate) async fn shutdown(&self) {
         self.stop.cancel();
@@ -230,24 +238,39 @@ impl Supervised {
             let now = Instant::now();
             match connected {
                 Ok(connection) => {
-                    pause = FIRST_PAUSE;
+                    let lost = connection.lost.clone();
                     self.set_up(connection);
-                    self.wanted.notified().await;
-                    // Calls go on with the old connection until it is known to be lost.
-                    sleep_until(now + SHORTEST_PAUSE).await;
-                }
-                Err(error) => {
-                    let next = now + pause.mul_f64(rand::random_range(0.5..=1.0));
-                    self.set_down(error, now, next);
-                    pause = (pause * 2).min(LONGEST_PAUSE);
                     tokio::select! {
-                        () = sleep_until(next) => {}
-                        () = self.wanted.notified() => sleep_until(next.min(now + SHORTEST_PAUSE)).await,
+                        () = self.wanted.notified() => {
+                            pause = FIRST_PAUSE;
+                            // Calls go on with the old connection until it is known to be lost.
+                            sleep_until(now + SHORTEST_PAUSE).await;
+                        }
+                        error = loss(lost) => {
+                            // One that ends again and again is left alone for longer and longer.
+                            if now.elapsed() >= LONGEST_PAUSE {
+                                pause = FIRST_PAUSE;
+                            }
+                            pause = self.wait_down(error, pause).await;
+                        }
                     }
-                    self.state.send_replace(State::Connecting);
                 }
+                Err(error) => pause = self.wait_down(error, pause).await,
             }
         }
+    }
+
+    /// Says that it is down, and waits until it is time for another attempt. Gives the pause after that one.
+    async fn wait_down(&self, error: Error, pause: Duration) -> Duration {
+        let now = Instant::now();
+        let next = now + pause.mul_f64(rand::random_range(0.5..=1.0));
+        self.set_down(error, now, next);
+        tokio::select! {
+            () = sleep_until(next) => {}
+            () = self.wanted.notified() => sleep_until(next.min(now + SHORTEST_PAUSE)).await,
+        }
+        self.state.send_replace(State::Connecting);
+        (pause * 2).min(LONGEST_PAUSE)
     }
 
     async fn connect(&self) -> Result<Connection> {
@@ -294,7 +317,10 @@ impl Supervised {
 
     async fn get(&self, deadline: Instant) -> Result<Arc<dyn Call>> {
         let mut state = self.state.subscribe();
-        let until = deadline.min(Instant::now() + WAIT_FOR_CONNECTION);
+        let until = match self.is_awaited.load(Ordering::Relaxed) {
+            true => deadline,
+            false => deadline.min(Instant::now() + WAIT_FOR_CONNECTION),
+        };
         loop {
             let now_state = state.borrow_and_update().clone();
             match &now_state {
@@ -337,6 +363,17 @@ impl Supervised {
             }
         }
     }
+}
+
+/// Waits until a connection is known to be lost; for ever where the connector does not notice.
+async fn loss(lost: Option<watch::Receiver<Option<Error>>>) -> Error {
+    if let Some(mut lost) = lost
+        && let Ok(reason) = lost.wait_for(Option::is_some).await
+        && let Some(error) = reason.clone()
+    {
+        return error;
+    }
+    std::future::pending().await
 }
 
 /// The connection of the moment, inside the layers: each attempt takes the one that there is.

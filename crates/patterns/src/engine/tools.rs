@@ -214,6 +214,11 @@ impl Engine {
         self.supervisor.start();
     }
 
+    /// Calls wait for a connection that is being made as long as that may take: for who makes one call and ends.
+    pub fn await_connections(&self) {
+        self.supervisor.await_connections();
+    }
+
     /// Ends the connections' upkeep and waits for it. Calls under way keep their connection.
     pub async fn shutdown(&self) {
         self.supervisor.shutdown().await;
