@@ -37,7 +37,7 @@ impl Call for McpCall {
             .with([("name", Value::from(plan.tool.clone())), ("arguments", arguments.into())]);
         let ask = Ask { trace: Some(&cx.trace), listener: cx.listener.clone(), ..ask };
         let answered = self.link.ask(&self.terms, ask).await?;
-        let secrets = self.config.secrets();
+        let secrets = self.config.masked();
         cx.show(|| answer::shown(&answered.answer, &secrets));
         reply::reply(request, plan, &answered.answer, &secrets)
     }

@@ -19,7 +19,8 @@ struct Fields {
     #[config(default)]
     args: Vec<String>,
     /// Variables of the environment of `command`, beside `PATH`, `HOME`, `LANG` and a few of that kind. It gets no
-    /// other variable of Renkei's own. Values are kept secret.
+    /// other variable of Renkei's own. Values are not shown; one whose name speaks of a token, a key, a password or the like
+    /// is masked in results, too.
     #[config(default)]
     env: IndexMap<Arc<str>, Secret>,
     /// The folder in which `command` runs; the folder of the config without it.
@@ -129,7 +130,19 @@ impl FromNode for Config {
 }
 
 impl Config {
-    /// What must not be shown.
+    /// What must not be in a result: of variables, many are ordinary words, such as the name of a region.
+    pub(super) fn masked(&self) -> Vec<Secret> {
+        match &self.place {
+            Place::Program(program) => {
+                let secret = |(name, value): &(&Arc<str>, &Secret)| is_secret(name, value.expose());
+                program.env.iter().filter(secret).map(|(_, value)| value.clone()).collect()
+            }
+            Place::Remote(remote) => remote.constant_secrets(),
+            Place::Unknown => Vec::new(),
+        }
+    }
+
+    /// What must not be recorded.
     pub(super) fn secrets(&self) -> Vec<Secret> {
         match &self.place {
             Place::Program(program) => program.env.values().cloned().collect(),
@@ -137,6 +150,13 @@ impl Config {
             Place::Unknown => Vec::new(),
         }
     }
+}
+
+/// Whether a variable proves who somebody is, by its name or because it is an address with a password.
+fn is_secret(name: &str, value: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let words = ["auth", "cookie", "credential", "key", "pass", "pwd", "secret", "token"];
+    words.iter().any(|word| name.contains(word)) || value.contains("://") && value.contains('@')
 }
 
 fn check(fields: &Fields, node: &Node, d: &mut Diagnostics) {
@@ -164,9 +184,6 @@ fn check(fields: &Fields, node: &Node, d: &mut Diagnostics) {
                 refuse(key, &format!("`{key}` belongs to `command`"), "remove it");
             }
         }
-    }
-    if fields.command.as_ref().is_some_and(|command| command.as_os_str().is_empty()) {
-        refuse("command", "`command` is empty", "name a program, such as `npx`");
     }
     if fields.args.iter().any(|arg| arg.contains('\0')) {
         refuse("args", "an argument holds the character U+0000", "no program can be given it: remove it");

@@ -24,7 +24,7 @@ fn a_server_is_in_one_place() {
     told(r#"{"command": "npx", "url": "https://a.example"}"#, &["not both", "a system for each"]);
     told(r#"{"command": "npx", "auth": {"bearer": "x"}}"#, &["`auth` belongs to `url`"]);
     told(r#"{"url": "https://a.example", "args": ["x"]}"#, &["`args` belongs to `command`"]);
-    told(r#"{"command": ""}"#, &["`command` is empty"]);
+    told(r#"{"command": ""}"#, &["expected a path"]);
     told(r#"{"command": "npx", "env": {"A=B": "x"}}"#, &["`A=B` cannot be a variable"]);
     told(r#"{"command": "npx", "comand": 1}"#, &["`comand`", "did you mean"]);
 }

@@ -80,10 +80,13 @@ async fn what_is_no_server_is_told() {
     assert_eq!(error.kind(), Kind::Unavailable);
     assert!(error.public().contains("has ended") || error.public().contains("closed its output"), "{error}");
     assert!(error.detail_text().unwrap_or_default().contains("cannot start today"), "{error:?}");
+    // A file that is no program.
+    let file = upstream.folder().join("server.py");
+    let file = format!(r#"{{"command": "{}"}}"#, file.display());
     for (config, words) in [
         (r#"{"command": "no-such-program-here"}"#, "there is no such program"),
         (r#"{"command": "python3", "cwd": "no/such/folder"}"#, "the folder of `cwd` is not there"),
-        (r#"{"command": "/etc/hostname"}"#, "may not be started"),
+        (&file, "may not be started"),
     ] {
         let system = system(&crate::fixture::json(config));
         let error = system.connect(&super::patient()).await.err().unwrap();
