@@ -121,6 +121,11 @@ impl Served {
         format!("http://127.0.0.1:{}/mcp", self.port)
     }
 
+    /// Waits until it has ended by itself.
+    pub async fn ended(mut self) {
+        self.child.wait().await.expect("it is our child");
+    }
+
     /// Ends it.
     pub async fn stop(mut self) {
         self.child.kill().await.expect("it is our child");

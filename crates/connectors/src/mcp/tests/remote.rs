@@ -120,6 +120,7 @@ async fn a_server_that_dies_in_a_call_leaves_doubt() {
     let client = reached(&served.url(), "").await.unwrap();
     let error = client.fails("die", "{}").await;
     assert_eq!((error.kind(), error.was_applied()), (Kind::Unavailable, Applied::Unknown), "{error}");
+    served.ended().await;
     let error = client.fails("echo", "{}").await;
     assert_eq!((error.kind(), error.was_applied()), (Kind::Unavailable, Applied::No), "{error}");
 }
