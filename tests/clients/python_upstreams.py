@@ -140,7 +140,8 @@ def expected(direct):
 
 def without(folder, value, rough):
     text = json.dumps(value, sort_keys=True).replace(folder, "FOLDER") if folder else json.dumps(value, sort_keys=True)
-    return re.sub(r"\d+", "0", text) if rough else text
+    # As values: one and 1.0 are the same number.
+    return json.loads(re.sub(r"\d+(\.\d+)?", "0", text) if rough else text)
 
 
 def texts(result):
@@ -228,6 +229,58 @@ async def suite(era):
             await case(f"{era} progress is passed on", progress)
 
 
+def whole(result, folder, rough):
+    """All that a result says."""
+    parts = [plain(part) for part in result.content]
+    return without(folder, {"parts": parts, "structure": result.structured_content, "error": result.is_error}, rough)
+
+
+def schemas(tool):
+    said = tool.model_dump(by_alias=True, exclude_none=True, mode="json")
+    return {key: said.get(key) for key in ("description", "inputSchema", "outputSchema")}
+
+
+async def exposed(era):
+    """The tools of all servers as Renkei's own: nothing that they say or give is another than directly."""
+    with contextlib.ExitStack() as stack:
+        own, other = (os.path.realpath(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(2))
+        direct = [everything("everything"), memory("memory", own), filesystem("folder", own), clock("clock")]
+        behind = [everything("everything"), memory("memory", other), filesystem("folder", other), clock("clock")]
+        document = {"systems": {server.name: server.system() for server in behind}}
+        for system in document["systems"].values():
+            system["mcp"]["expose"] = {"tools": True}
+        document["systems"]["never"] = {"mcp": {"command": "no-such-program-here", "expose": {"tools": True}}}
+        async with renkei(document, era) as through:
+            prefixes = tuple(f"{server.name}_" for server in behind)
+            for _ in range(120):
+                listed = {tool.name: tool for tool in (await through.list_tools()).tools}
+                if all(any(name.startswith(prefix) for name in listed) for prefix in prefixes):
+                    break
+                await asyncio.sleep(0.5)
+            for server in direct:
+                async with Client(server.parameters()) as client:
+                    async def list_of_tools():
+                        for tool in (await client.list_tools()).tools:
+                            # What a server lists for some clients only, it may not list for Renkei.
+                            if (found := listed.get(f"{server.name}_{tool.name}")) is not None:
+                                same(schemas(found), schemas(tool))
+
+                    await case(f"{era} {server.name} its list is passed on", list_of_tools)
+                    for number, (tool, arguments) in enumerate(server.calls):
+                        async def one():
+                            mine = await client.call_tool(tool, arguments)
+                            moved = json.loads(json.dumps(arguments).replace(own, other))
+                            theirs = await through.call_tool(f"{server.name}_{tool}", moved)
+                            # Renkei checks arguments itself, and says more of what is wrong with them.
+                            if mine.is_error and "do not fit" in texts(theirs):
+                                same(theirs.is_error, True)
+                                return
+                            rough = tool in server.rough
+                            same(whole(theirs, other, rough), whole(mine, own, rough))
+
+                        await case(f"{era} exposed {server.name} {number + 1} {tool}", one)
+
+
 async def over_http(era):
     """The same server as a service of its own."""
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -250,6 +303,7 @@ async def over_http(era):
 async def main():
     for era in ("legacy", "2026-07-28"):
         await suite(era)
+        await exposed(era)
     await over_http("2026-07-28")
     done()
 

@@ -337,6 +337,7 @@ impl Tool {
             annotations: self.annotations,
             icons: Vec::new(),
             action: action.unwrap_or_else(|| panic!("{problems:?}")),
+            is_passed_on: false,
             output,
             content,
             timeout: self.timeout,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use renkei_core::{Call, CallContext, Reply, Request, Result, Value};
 use tokio::sync::Semaphore;
+use tokio_util::sync::DropGuard;
 
 use super::{
     answer,
@@ -21,6 +22,8 @@ pub(super) struct McpCall {
     pub(super) config: Arc<Config>,
     pub(super) link: Arc<dyn Link>,
     pub(super) terms: Terms,
+    /// Ends the upkeep of what is offered with the connection.
+    pub(super) _keeper: Option<DropGuard>,
     /// As many calls as may be under way.
     pub(super) places: Semaphore,
 }

@@ -7,6 +7,7 @@ use renkei_core::{Definitions, Diagnostic, Diagnostics, FromNode, Node, Schema, 
 use renkei_derive::FromNode;
 use url::Url;
 
+use super::expose::Expose;
 use crate::http::{Address, Auth, Headers, HttpConfig, ProxyUrl, TlsConfig};
 
 /// Another MCP server: a program that Renkei starts (`command`), or one that is reached by HTTP (`url`).
@@ -49,6 +50,8 @@ struct Fields {
     /// The largest message that is read from the server or sent to it.
     #[config(default = "10MB")]
     max_message: Bytes,
+    /// Serves what the server has as this server's own: `{ tools: true }`.
+    expose: Option<Expose>,
     /// How many calls are under way at once; one more is refused as `rate_limited`.
     #[config(default = 100)]
     max_calls: usize,
@@ -89,6 +92,7 @@ pub(super) struct Config {
     pub(super) era: EraWord,
     pub(super) max_message: Bytes,
     pub(super) max_calls: usize,
+    pub(super) expose: Option<Expose>,
 }
 
 /// More than this is not kept in memory for one message.
@@ -120,8 +124,8 @@ impl FromNode for Config {
             }
             (None, None) => Place::Unknown,
         };
-        let Fields { era, max_message, max_calls, .. } = fields;
-        Some(Config { place, era, max_message, max_calls })
+        let Fields { era, max_message, max_calls, expose, .. } = fields;
+        Some(Config { place, era, max_message, max_calls, expose })
     }
 
     fn schema(defs: &mut Definitions) -> Schema {

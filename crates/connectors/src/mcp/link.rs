@@ -8,8 +8,9 @@ use renkei_core::{
     Map, Request, Result, Value,
     call::{Attempt, Listener, Trace},
 };
+use tokio::sync::watch;
 
-use super::message::{Answer, Era};
+use super::message::{self, Answer, Era};
 
 /// What was agreed upon with the server.
 #[derive(Clone, Debug)]
@@ -76,4 +77,27 @@ pub(super) trait Link: Send + Sync {
 
     /// Says something that has no answer.
     async fn tell(&self, terms: &Terms, method: &'static str, request: &Request) -> Result<()>;
+
+    /// Counts how often the server said that its tools are others now, or that from now on it would say so.
+    fn changes(&self) -> watch::Receiver<u64>;
+
+    /// Hears what the server says by itself, until it stops to say anything.
+    async fn hear(&self, terms: &Terms, request: &Request);
+}
+
+/// Asks a server of the modern era to tell of changes of its tools. It answers when it stops.
+pub(super) async fn subscribe(link: &dyn Link, terms: &Terms, request: &Request) {
+    let attempt = Arc::<Attempt>::default();
+    let wanted = Value::from([("toolsListChanged", true)]);
+    let ask = Ask::new("subscriptions/listen", &attempt, request).with([("notifications", wanted)]);
+    match link.ask(terms, ask).await {
+        Ok(Answered { answer: Ok(_), .. }) => {}
+        Ok(Answered { answer: Err(fault), .. }) => {
+            let why = message::shown(&fault.message);
+            tracing::debug!(system = &*request.op.system, "the server does not tell of changes: {why}");
+        }
+        Err(error) => {
+            tracing::debug!(system = &*request.op.system, "the server tells of changes no more: {error}");
+        }
+    }
 }

@@ -156,6 +156,8 @@ pub(super) fn read(message: &Value) -> Option<Incoming> {
             let level = params.get("level").and_then(Value::as_str).unwrap_or("info");
             Incoming::Line { level: shown(level), text: shown(&text) }
         }
+        // From now on it tells of changes: what changed before is not told.
+        "notifications/subscriptions/acknowledged" => Incoming::Changed("tools".into()),
         _ => {
             match method.strip_prefix("notifications/").and_then(|rest| rest.strip_suffix("/list_changed")) {
                 Some(kind) => Incoming::Changed(shown(kind).into()),

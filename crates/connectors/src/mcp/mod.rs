@@ -2,7 +2,8 @@
 //!
 //! Reading order: `config` (what stands under `mcp:`), `operation` and `prepare` (a call of a tool, taken apart once),
 //! `message` (the protocol's messages), `link` (one request and its answer, whatever carries it) with `process` and
-//! `remote`, `greet` (which era is spoken), then `call`, `reply` and `error`. `answer` and `expected` are for config tests.
+//! `remote`, `greet` (which era is spoken), then `call`, `reply` and `error`. `expose` is for tools that are served as this
+//! server's own, `answer` and `expected` are for config tests.
 //!
 //! The client is our own, not the SDK's (decision 0034): it keeps the digits of numbers, says before the first byte
 //! leaves that it leaves, tells the server when nobody waits, and has a limit for everything.
@@ -14,6 +15,7 @@ mod prepare;
 
 mod message;
 
+mod expose;
 mod greet;
 mod link;
 mod process;
@@ -92,7 +94,8 @@ impl ConnectorKind for Mcp {
 
     fn read(&self, name: &str, node: &Node, d: &mut Diagnostics) -> Option<Arc<dyn System>> {
         let config = Arc::new(Config::from_node(node, d)?);
-        Some(Arc::new(McpSystem { name: name.into(), config, is_legacy: AtomicBool::new(false) }))
+        let prefix = config.expose.as_ref().map(|expose| expose.prefix(name));
+        Some(Arc::new(McpSystem { name: name.into(), config, prefix, is_legacy: AtomicBool::new(false) }))
     }
 }
 
@@ -101,6 +104,8 @@ impl ConnectorKind for Mcp {
 struct McpSystem {
     name: Arc<str>,
     config: Arc<Config>,
+    /// Of the names of what is exposed.
+    prefix: Option<Arc<str>>,
     /// The program ended when it was spoken with in the modern era: the next one is not.
     is_legacy: AtomicBool,
 }
@@ -119,24 +124,28 @@ impl System for McpSystem {
         self.config.secrets()
     }
 
+    fn exposes(&self) -> Option<&str> {
+        self.prefix.as_deref()
+    }
+
     fn address(&self, request: &Request) -> Option<Vec<String>> {
         request.op.plan::<Plan>().map(|plan| vec![plan.tool.to_string()])
     }
 
     /// Starts the program or reaches the server, and agrees with it on an era.
     async fn connect(&self, cx: &ConnectContext) -> Result<Connection> {
-        let greeting = greeting(&self.name);
+        let greeting = words(&self.name, "initialize");
         match &self.config.place {
             Place::Program(program) => {
                 let (process, terms) = self.start(program, cx, &greeting).await?;
                 let lost = Some(process.lost());
-                Ok(Connection { lost, ..self.connection(Arc::new(process), terms) })
+                Ok(Connection { lost, ..self.connection(Arc::new(process), terms, cx) })
             }
             Place::Remote(remote) => {
                 let remote = Remote::open(&self.name, remote.clone(), self.config.max_message, cx)?;
                 let terms = greet::greet(&remote, self.config.era, &greeting, cx.timeout).await?;
                 remote.agreed(&terms);
-                Ok(self.connection(Arc::new(remote), terms))
+                Ok(self.connection(Arc::new(remote), terms, cx))
             }
             Place::Unknown => {
                 Err(Error::internal(format!("connect `{}`: it is not known where its server is", self.name)))
@@ -146,14 +155,16 @@ impl System for McpSystem {
 }
 
 impl McpSystem {
-    fn connection(&self, link: Arc<dyn Link>, terms: Terms) -> Connection {
+    fn connection(&self, link: Arc<dyn Link>, terms: Terms, cx: &ConnectContext) -> Connection {
         match terms.era {
             Era::Legacy => tracing::debug!(system = &*self.name, version = &*terms.version, "legacy era"),
             Era::Modern => tracing::debug!(system = &*self.name, version = &*terms.version, "modern era"),
         }
         let places = Semaphore::new(self.config.max_calls);
         let (system, config) = (self.name.clone(), self.config.clone());
-        Connection::new(Arc::new(McpCall { system, config, link, terms, places }))
+        let (offer, keeper) = expose::start(&system, &config, &link, &terms, cx.timeout).unzip();
+        let call = McpCall { system, config, link, terms, _keeper: keeper, places };
+        Connection { offer, ..Connection::new(Arc::new(call)) }
     }
 
     async fn start(
@@ -195,11 +206,11 @@ impl McpSystem {
     }
 }
 
-/// What the handshake is in messages.
-fn greeting(system: &Arc<str>) -> Request {
+/// What is said beside calls, for messages: the handshake, lists.
+fn words(system: &Arc<str>, label: &str) -> Request {
     let op = PreparedOp {
         system: system.clone(),
-        label: "initialize".into(),
+        label: label.into(),
         effect: Effect::Read,
         carries_key: false,
         slots: Vec::new(),

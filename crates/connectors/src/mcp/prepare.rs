@@ -19,11 +19,13 @@ pub(super) struct Plan {
     key: Option<Arc<str>>,
     pub(super) read_as: Option<ReadAs>,
     pub(super) errors: Errors,
+    /// The value is the whole result, for somebody who passes it on.
+    pub(super) is_passed_on: bool,
     slots: Slots,
 }
 
 /// The longest name of a tool.
-const MAX_NAME: usize = 128;
+pub(super) const MAX_NAME: usize = 128;
 
 const FORM: &str = "write `{ tool: NAME, arguments: { … } }`, or the name alone";
 
@@ -70,7 +72,45 @@ pub(super) fn prepare(
         carries_key: key.is_some(),
         slots: slots.trees.clone(),
         pages: None,
-        plan: Box::new(Plan { tool, arguments, key, read_as: op.read_as, errors: op.errors, slots }),
+        plan: Box::new(Plan {
+            tool,
+            arguments,
+            key,
+            read_as: op.read_as,
+            errors: op.errors,
+            is_passed_on: false,
+            slots,
+        }),
+    })
+}
+
+/// The call of a tool of which the whole result is passed on. `arguments` is the template of its arguments.
+pub(super) fn passed_on(
+    system: &Arc<str>,
+    tool: &str,
+    arguments: &Node,
+    effect: Effect,
+    d: &mut Diagnostics,
+) -> Option<PreparedOp> {
+    let mut slots = Slots::default();
+    let arguments = Some(read_arguments(arguments, &Names::default(), &mut slots, d)?);
+    let tool: Arc<str> = tool.into();
+    Some(PreparedOp {
+        system: system.clone(),
+        label: tool.clone(),
+        effect,
+        carries_key: false,
+        slots: slots.trees.clone(),
+        pages: None,
+        plan: Box::new(Plan {
+            tool,
+            arguments,
+            key: None,
+            read_as: None,
+            errors: Errors::default(),
+            is_passed_on: true,
+            slots,
+        }),
     })
 }
 

@@ -14,6 +14,9 @@ pub(super) fn reply(request: &Request, plan: &Plan, answer: &Answer, secrets: &[
     if result.get("resultType").and_then(Value::as_str) == Some("input_required") {
         return Err(error::asks(request));
     }
+    if plan.is_passed_on {
+        return whole(request, result, secrets);
+    }
     let content = match result.get("content") {
         Some(Value::Array(parts)) => parts.to_vec(),
         None if result.get("structuredContent").is_some() => Vec::new(),
@@ -49,6 +52,18 @@ pub(super) fn reply(request: &Request, plan: &Plan, answer: &Answer, secrets: &[
     let meta = Value::from(meta);
     let meta = secret::mask(&meta, secrets).unwrap_or(meta);
     Ok(Reply { value, meta, notices: Vec::new(), page: None, again: Again::Whole })
+}
+
+/// The whole result, whatever it says: without what is between the server and us.
+fn whole(request: &Request, result: &Value, secrets: &[Secret]) -> Result<Reply> {
+    let has_parts = matches!(result.get("content"), Some(Value::Array(_)));
+    if !has_parts && result.get("structuredContent").is_none() {
+        return Err(error::strange(request, "what is no result of a tool"));
+    }
+    let members = ["content", "structuredContent", "isError"];
+    let kept = members.into_iter().filter_map(|key| Some((key.into(), result.get(key)?.clone())));
+    let value = Value::from(kept.collect::<Map>());
+    Ok(Reply::json(secret::mask(&value, secrets).unwrap_or(value)))
 }
 
 /// The only part of a result, as what it is: a text, bytes, or the part itself.

@@ -46,6 +46,12 @@ impl CallAction {
         CallAction { op: Arc::new(op), settings, reject_when, invalidates, keyed, open_world }
     }
 
+    /// A call whose reply is another server's result, which is passed on.
+    pub(crate) fn passing_on(op: Arc<PreparedOp>, settings: CallSettings, open_world: bool) -> Self {
+        let (reject_when, invalidates) = (None, Vec::new());
+        CallAction { op, settings, reject_when, invalidates, keyed: false, open_world }
+    }
+
     pub(super) fn request(&self, cx: &RunContext, scope: &Scope) -> Result<Request> {
         let params: Vec<_> = self.op.slots.iter().map(|slot| slot.render(scope)).collect::<Result<_>>()?;
         Ok(Request {

@@ -6,6 +6,7 @@
 //! the system. A call never waits long for a system that is down: it is refused with the reason.
 
 use std::{
+    convert::Infallible,
     panic::AssertUnwindSafe,
     path::PathBuf,
     pin::Pin,
@@ -21,7 +22,10 @@ use futures_util::FutureExt;
 use indexmap::IndexMap;
 use renkei_core::{
     Background, Call, CallContext, ConnectContext, Connection, Error, Invalidation, Kind, LayerStack, Reply,
-    Request, Result, Retry, connector::SystemPlan, duration, metric, run::Systems,
+    Request, Result, Retry,
+    connector::{Offer, SystemPlan},
+    duration, metric,
+    run::Systems,
 };
 use tokio::{
     sync::{Notify, Semaphore, watch},
@@ -29,6 +33,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
+
+use super::exposed::{Offering, Offers};
 
 /// How many systems are being connected at the same time.
 const CONNECTING_AT_ONCE: usize = 8;
@@ -77,6 +83,8 @@ struct Supervised {
     plan: SystemPlan,
     base_dir: PathBuf,
     state: watch::Sender<State>,
+    /// What it offered last: while it is down, and until it offers something else.
+    offered: watch::Sender<Option<Arc<Offer>>>,
     /// Another one has its name now, and tells whether it is up.
     is_replaced: AtomicBool,
     /// Calls wait for an attempt to connect as long as it may take.
@@ -86,7 +94,7 @@ struct Supervised {
 }
 
 #[derive(Clone)]
-enum State {
+pub(super) enum State {
     Connecting,
     Up(Arc<dyn Call>),
     Down { error: Error, since: Instant, next: Instant },
@@ -107,6 +115,7 @@ impl Supervisor {
                 plan,
                 base_dir: base_dir.to_owned(),
                 state: watch::Sender::new(State::Connecting),
+                offered: watch::Sender::new(None),
                 is_replaced: AtomicBool::new(false),
                 is_awaited: AtomicBool::new(false),
                 wanted: Arc::default(),
@@ -212,6 +221,17 @@ impl Supervisor {
         self.systems.iter().map(|(name, held)| (name.clone(), unconnected(&held.system))).collect()
     }
 
+    /// What the systems offer that offer something.
+    pub(crate) fn offers(&self) -> Offers {
+        let exposing = self.systems.iter().filter(|(_, held)| held.system.plan.system.exposes().is_some());
+        let offering = |(name, held): (&Arc<str>, &Arc<Held>)| Offering {
+            name: name.clone(),
+            offer: held.system.offered.subscribe(),
+            state: held.system.state.subscribe(),
+        };
+        Offers { systems: exposing.map(offering).collect() }
+    }
+
     fn get(&self, name: &str) -> Result<Arc<dyn Call>> {
         match self.systems.get(name) {
             Some(held) => Ok(held.call.clone()),
@@ -238,7 +258,7 @@ impl Supervised {
             let now = Instant::now();
             match connected {
                 Ok(connection) => {
-                    let lost = connection.lost.clone();
+                    let (lost, offer) = (connection.lost.clone(), connection.offer.clone());
                     self.set_up(connection);
                     tokio::select! {
                         () = self.wanted.notified() => {
@@ -246,6 +266,7 @@ impl Supervised {
                             // Calls go on with the old connection until it is known to be lost.
                             sleep_until(now + SHORTEST_PAUSE).await;
                         }
+                        never = self.take_offers(offer) => match never {},
                         error = loss(lost) => {
                             // One that ends again and again is left alone for longer and longer.
                             if now.elapsed() >= LONGEST_PAUSE {
@@ -258,6 +279,21 @@ impl Supervised {
                 Err(error) => pause = self.wait_down(error, pause).await,
             }
         }
+    }
+
+    /// Notes what a connection offers, for as long as it is there.
+    async fn take_offers(&self, offer: Option<watch::Receiver<Option<Arc<Offer>>>>) -> Infallible {
+        if let Some(mut offer) = offer {
+            loop {
+                if let Some(now) = offer.borrow_and_update().clone() {
+                    self.offered.send_replace(Some(now));
+                }
+                if offer.changed().await.is_err() {
+                    break;
+                }
+            }
+        }
+        std::future::pending().await
     }
 
     /// Says that it is down, and waits until it is time for another attempt. Gives the pause after that one.
@@ -362,6 +398,17 @@ impl Supervised {
                     .retry(Retry::After(WAIT_FOR_CONNECTION))
             }
         }
+    }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            State::Connecting => "connecting",
+            State::Up(_) => "up",
+            State::Down { .. } => "down",
+            State::Stopped => "stopped",
+        })
     }
 }
 

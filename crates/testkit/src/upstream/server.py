@@ -9,6 +9,7 @@ again), `dead` (ends at once), `late` (never says hello).
 import base64
 import json
 import os
+import queue
 import select
 import socket
 import subprocess
@@ -144,6 +145,16 @@ def call(name, arguments, peer):
         child = subprocess.Popen(["sleep", "1000"], stdin=subprocess.DEVNULL)
         tell("forked", child=child.pid)
         return structured({"pid": child.pid})
+    if name == "grow":
+        with LOCK:
+            number = sum(tool["name"].startswith("extra") for tool in TOOLS) + 1
+            TOOLS.append({"name": f"extra_{number}", "inputSchema": {"type": "object"}})
+        peer.changed()
+        for listener in list(LISTENERS):
+            listener.put(CHANGED)
+        return text("grown")
+    if name.startswith("extra"):
+        return text(name)
     if name == "forget":
         with LOCK:
             SESSIONS.clear()
@@ -157,8 +168,25 @@ TOOLS = [
     {"name": "echo", "description": "Gives back its arguments.",
      "inputSchema": {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}}},
     {"name": "say", "description": "Gives back a text.", "inputSchema": {"type": "object"}},
+    {"name": "parts", "inputSchema": {"type": "object"}},
+    {"name": "fail", "inputSchema": {"type": "object"}},
+    {"name": "grow", "description": "One more tool.", "inputSchema": {"type": "object"}},
 ]
 SESSIONS = set()
+# Those who want to hear of changes, over HTTP.
+LISTENERS = []
+CHANGED = {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}
+ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
+
+
+def listed(params):
+    if "badlist" in MODES:
+        raise Fault(-32000, "the list is lost")
+    if "pages" not in MODES:
+        return {"tools": TOOLS}
+    at = int(params.get("cursor") or 0)
+    page = {"tools": TOOLS[at:at + 1]}
+    return page if at + 1 >= len(TOOLS) else {**page, "nextCursor": str(at + 1)}
 
 
 def answer(message, peer):
@@ -172,15 +200,19 @@ def answer(message, peer):
                 tell("late")
                 return None
             tell("initialize")
-            result = {"protocolVersion": LEGACY, "capabilities": {"tools": {}}, "serverInfo": {"name": "upstream", "version": "1"}}
+            result = {"protocolVersion": LEGACY, "capabilities": {"tools": {"listChanged": True}}, "serverInfo": {"name": "upstream", "version": "1"}}
         elif method == "server/discover" and "legacy" not in MODES and "strict" not in MODES and "mute" not in MODES:
             check_meta(params)
             tell("discover")
-            result = {"supportedVersions": [MODERN], "capabilities": {"tools": {}}, "ttlMs": 0, "cacheScope": "public"}
+            result = {"supportedVersions": [MODERN], "capabilities": {"tools": {"listChanged": True}}, "ttlMs": 0, "cacheScope": "public"}
         elif method == "ping":
             result = {}
         elif method == "tools/list":
-            result = {"tools": TOOLS, "ttlMs": 0, "cacheScope": "public"}
+            result = {**listed(params), "ttlMs": 0, "cacheScope": "public"}
+        elif method == "subscriptions/listen" and not peer.is_legacy and "legacy" not in MODES and "deaf" not in MODES:
+            about = {"_meta": {"io.modelcontextprotocol/subscriptionId": message["id"]}}
+            peer.listen({"jsonrpc": "2.0", "method": ACKNOWLEDGED, "params": {**about, "notifications": {"toolsListChanged": True}}})
+            return None
         elif method == "tools/call":
             if "legacy" not in MODES and not peer.is_legacy:
                 check_meta(params)
@@ -222,10 +254,20 @@ class Pipe:
 
     def __init__(self):
         self.is_legacy = False
+        self.is_heard = False
         self.token = None
 
     def credentials(self):
         return ""
+
+    def listen(self, acknowledgement):
+        self.is_heard = True
+        self.say(acknowledgement)
+        tell("listening to changes")
+
+    def changed(self):
+        if self.is_legacy or self.is_heard:
+            self.say(CHANGED)
 
     def raw(self, line):
         sys.stdout.write(line + "\n")
@@ -303,6 +345,25 @@ class Handler(BaseHTTPRequestHandler):
                 tell("abandoned")
                 return
 
+    def changed(self):
+        pass
+
+    def listen(self, acknowledgement):
+        """Tells of changes until the client goes away."""
+        changes = queue.Queue()
+        LISTENERS.append(changes)
+        self.say(acknowledgement)
+        tell("listening to changes")
+        while True:
+            try:
+                self.say(changes.get(timeout=0.1))
+            except queue.Empty:
+                pass
+            readable, _, _ = select.select([self.connection], [], [], 0)
+            if readable and not self.connection.recv(1, socket.MSG_PEEK):
+                LISTENERS.remove(changes)
+                return
+
     def reply(self, status, message=None, headers=()):
         body = b"" if message is None else json.dumps(message).encode()
         self.send_response(status)
@@ -321,8 +382,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         last = self.headers.get("Last-Event-ID")
-        if last is None:
+        if last is None and "deaf" in MODES:
             return self.reply(405)
+        if last is None:
+            self.is_streaming, self.close_connection = False, True
+            return self.listen({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "hello"}})
         tell("resumed", last=last)
         self.is_streaming, self.close_connection = False, True
         self.event(json.dumps(Handler.kept), 2)

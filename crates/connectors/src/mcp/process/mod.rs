@@ -22,8 +22,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{
     config::Program,
     error,
-    link::{Answered, Ask, Link, Terms},
-    message,
+    link::{self, Answered, Ask, Link, Terms},
+    message::{self, Era},
 };
 use waiting::Waiting;
 
@@ -45,6 +45,8 @@ struct Shared {
     secrets: Vec<Secret>,
     max_message: read::Bytes,
     waiting: Waiting,
+    /// See [`Link::changes`].
+    changes: watch::Sender<u64>,
 }
 
 impl Process {
@@ -60,8 +62,13 @@ impl Process {
         let (told, lost) = watch::channel(None);
         let stop = CancellationToken::new();
         let secrets = program.env.values().cloned().collect();
-        let shared =
-            Arc::new(Shared { system: system.clone(), secrets, max_message, waiting: Waiting::default() });
+        let shared = Arc::new(Shared {
+            system: system.clone(),
+            secrets,
+            max_message,
+            waiting: Waiting::default(),
+            changes: watch::Sender::new(0),
+        });
         let task = pump::Pump {
             shared: shared.clone(),
             queue,
@@ -131,6 +138,18 @@ impl Link for Process {
         match self.outgoing.send(line.into()).await {
             Ok(()) => Ok(()),
             Err(_) => Err(self.ended(request, false).await),
+        }
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+
+    /// In the legacy era it needs no asking.
+    async fn hear(&self, terms: &Terms, request: &Request) {
+        match terms.era {
+            Era::Modern => link::subscribe(self, terms, request).await,
+            Era::Legacy => std::future::pending().await,
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, future::FusedFuture as _};
 use renkei_core::{Error, Value};
 use tokio::{
     io::{AsyncRead, AsyncWriteExt as _},
@@ -99,7 +99,9 @@ impl Pump {
         // Its input is closed by now: the writer had it.
         let status = finish(&mut child, &group, &end).await;
         drop(group);
-        let _ = timeout(LAST_WORDS, &mut listening).await;
+        if !listening.is_terminated() {
+            let _ = timeout(LAST_WORDS, &mut listening).await;
+        }
         let error = reason(&shared, &end, status, &noise.last());
         told.send_replace(Some(error));
         shared.waiting.end();
@@ -214,6 +216,9 @@ fn take(shared: &Shared, noise: &Noise<'_>, message: &Value, line: &[u8], answer
         }
         Some(Incoming::Changed(kind)) => {
             tracing::debug!(system = &*shared.system, "the server has other {kind} now");
+            if &*kind == "tools" {
+                shared.changes.send_modify(|count| *count += 1);
+            }
         }
         Some(Incoming::Other) => {}
     }

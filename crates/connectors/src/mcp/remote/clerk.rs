@@ -9,7 +9,7 @@ use renkei_core::call::Attempt;
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{Shared, headers};
-use crate::mcp::greeting;
+use crate::mcp::words;
 
 /// What waits to be said; more is left out.
 const WAITING: usize = 64;
@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 pub(super) fn start(system: Arc<str>, shared: Arc<Shared>) -> mpsc::Sender<String> {
     let (sender, mut errands) = mpsc::channel::<String>(WAITING);
     tokio::spawn(async move {
-        let request = greeting(&system);
+        let request = words(&system, "notifications");
         let attempt = Arc::<Attempt>::default();
         while let Some(message) = errands.recv().await {
             let Some(terms) = shared.terms() else { continue };

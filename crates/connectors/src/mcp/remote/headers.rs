@@ -48,11 +48,17 @@ pub(super) fn in_session(terms: &Terms, is_first: bool) -> HeaderMap {
     headers
 }
 
-/// Of a request for the rest of a stream.
-pub(super) fn resuming(terms: &Terms, last: &str) -> HeaderMap {
+/// Of a request for the stream on which a server says something by itself.
+pub(super) fn of_stream(terms: &Terms) -> HeaderMap {
     let mut headers = in_session(terms, false);
     headers.remove(header::CONTENT_TYPE);
     headers.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+    headers
+}
+
+/// Of a request for the rest of a stream.
+pub(super) fn resuming(terms: &Terms, last: &str) -> HeaderMap {
+    let mut headers = of_stream(terms);
     if let Some(last) = value(last) {
         headers.insert(LAST_EVENT, last);
     }

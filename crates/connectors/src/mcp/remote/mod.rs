@@ -7,6 +7,7 @@
 mod clerk;
 mod events;
 mod headers;
+mod hear;
 mod mirror;
 
 use std::sync::{
@@ -22,12 +23,12 @@ use renkei_core::{
     call::{Attempt, Listener},
     read,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use self::{events::Events, mirror::Mirrors};
 use super::{
     error, greet,
-    link::{Answered, Ask, Link, Terms},
+    link::{self, Answered, Ask, Link, Terms},
     message::{self, Answer, Era, Fault, HEADER_MISMATCH, Incoming, METHOD_NOT_FOUND},
 };
 use crate::http::{Door, HttpConfig};
@@ -39,6 +40,8 @@ pub(super) struct Remote {
     shared: Arc<Shared>,
     errands: mpsc::Sender<String>,
     mirrors: Mirrors,
+    /// See [`Link::changes`].
+    changes: watch::Sender<u64>,
     /// Held by whoever begins a session anew.
     renewal: tokio::sync::Mutex<()>,
 }
@@ -69,7 +72,13 @@ impl Remote {
         let door = Door::open(system, "mcp", config, cx)?;
         let shared = Arc::new(Shared { door, max_message, next: AtomicU64::new(1), terms: Mutex::default() });
         let errands = clerk::start(system.clone(), shared.clone());
-        Ok(Remote { shared, errands, mirrors: Mirrors::default(), renewal: tokio::sync::Mutex::default() })
+        Ok(Remote {
+            shared,
+            errands,
+            mirrors: Mirrors::default(),
+            changes: watch::Sender::new(0),
+            renewal: tokio::sync::Mutex::default(),
+        })
     }
 
     /// From now on these are the terms.
@@ -267,6 +276,7 @@ impl Remote {
                         // Who asks too much does without answers.
                         let _ = self.errands.try_send(message::reply_to(&id, &method));
                     }
+                    Some(Incoming::Changed(kind)) if &*kind == "tools" => self.changed(),
                     Some(Incoming::Line { level, text }) => {
                         tracing::debug!(system = &*request.op.system, level, "the server logs: {text}");
                     }
@@ -347,6 +357,19 @@ impl Link for Remote {
             Ok(())
         } else {
             Err(self.shared.door.failure(response, request).await)
+        }
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    async fn hear(&self, terms: &Terms, request: &Request) {
+        if terms.era == Era::Modern {
+            return link::subscribe(self, terms, request).await;
+        }
+        if let Err(error) = self.hear_stream(request).await {
+            tracing::debug!(system = &*request.op.system, "the server does not tell of changes: {error}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod config;
 mod ending;
+mod expose;
 mod hello;
 mod process;
 mod remote;
