@@ -5,7 +5,7 @@
 //! `remote`, `greet` (which era is spoken), then `call`, `reply` and `error`. `expose` is for tools that are served as this
 //! server's own, `answer` and `expected` are for config tests.
 //!
-//! The client is our own, not the SDK's (decision 0034): it keeps the digits of numbers, says before the first byte
+//! The client is our own, not the SDK's (decision 0030): it keeps the digits of numbers, says before the first byte
 //! leaves that it leaves, tells the server when nobody waits, and has a limit for everything.
 
 mod config;
