@@ -29,12 +29,17 @@ pub(crate) async fn run(args: CallArgs) -> ExitCode {
     };
     // Nobody reads on when this process is gone.
     loaded.plan.server.limits.kept_results = Bytes(0);
-    let (compiled, store) = match store::compile(loaded).await {
+    let (mut compiled, store) = match store::compile(loaded).await {
         Ok(compiled) => compiled,
         Err(code) => return code,
     };
+    compiled.engine.await_connections();
+    compiled.engine.start();
+    if compiled.engine.find(&args.tool).is_none() {
+        // A system may offer it.
+        compiled.settle(compiled.server.limits.tool_timeout).await;
+    }
     let (engine, limit) = (&compiled.engine, compiled.server.limits.ask);
-    engine.start();
     let code = match args.group.as_deref().map(|name| compiled.group(name)) {
         None => call(&args, &**engine, limit).await,
         Some(Ok(group)) => call(&args, &Group::new(engine.clone(), group), limit).await,
@@ -148,6 +153,10 @@ fn part_as_text(part: &Content) -> String {
             format!("[{uri}, {} bytes]", bytes.len())
         }
         Content::Link { uri, name, .. } => format!("[{name}]({uri})"),
+        Content::Part(part) => match (part.get("type").and_then(Value::as_str), part.get("text")) {
+            (Some("text"), Some(Value::String(text))) => part_as_text(&Content::Text(text.to_string())),
+            _ => part.to_json_pretty(),
+        },
     }
 }
 

@@ -4,6 +4,7 @@ use std::{io::Write as _, process::ExitCode, sync::Arc};
 
 use renkei_config::Report;
 use renkei_core::{Value, group::GroupPlan, tool::Tools};
+use renkei_patterns::engine::Offers;
 
 use crate::{cli::CheckArgs, exit, load, serve, tokens};
 
@@ -41,7 +42,8 @@ pub(crate) fn run(args: CheckArgs) -> ExitCode {
         if !compiled.report.is_empty() {
             load::print(&compiled.report);
         }
-        say(&summary(systems, &costs, &compiled.groups));
+        let offers = compiled.engine.offers();
+        say(&summary(systems, &costs, &compiled.groups, &offers));
     }
     ExitCode::SUCCESS
 }
@@ -70,7 +72,7 @@ fn group_total(group: &GroupPlan, costs: &[(String, usize)]) -> usize {
 }
 
 /// One line a tool, one a group, and the whole.
-fn summary(systems: usize, costs: &[(String, usize)], groups: &[GroupPlan]) -> String {
+fn summary(systems: usize, costs: &[(String, usize)], groups: &[GroupPlan], offers: &Offers) -> String {
     let mut out = format!(
         "ok: {}, {}; the tool list costs a model about {} tokens",
         count(systems, "system"),
@@ -79,6 +81,9 @@ fn summary(systems: usize, costs: &[(String, usize)], groups: &[GroupPlan]) -> S
     );
     for (name, cost) in costs {
         out += &format!("\n{cost:>8}  {name}");
+    }
+    for system in offers.systems() {
+        out += &format!("\n       ?  the tools of `{system}`, which are known when it is connected");
     }
     if !groups.is_empty() {
         out += &format!("\n{}, each with a list of its own:", count(groups.len(), "group"));

@@ -11,7 +11,11 @@ use crate::load::Compiled;
 
 /// A server for everything, and one for each group.
 pub(crate) fn new(compiled: &Compiled) -> Endpoints {
-    let Compiled { server: config, engine, groups, .. } = compiled;
+    of_engine(&compiled.server, &compiled.engine, &compiled.groups)
+}
+
+/// The same for another engine than that of the config alone.
+pub(crate) fn of_engine(config: &ServerConfig, engine: &Arc<Engine>, groups: &[GroupPlan]) -> Endpoints {
     let endpoints = Endpoints::new(everything(config, engine.clone()));
     groups.iter().fold(endpoints, |endpoints, plan| {
         endpoints.with_group(plan.name.clone(), of_group(config, plan, engine.clone()))

@@ -12,7 +12,10 @@ use renkei_patterns::{
     engine::{self, Engine, Problem},
 };
 
-use crate::{certificate, exit};
+use crate::{
+    certificate, exit,
+    exposed::{Exposed, Parts},
+};
 
 /// Everything that a config may name.
 pub(crate) fn kinds() -> Kinds<'static> {
@@ -116,6 +119,8 @@ pub(crate) struct Compiled {
     pub(crate) server: ServerConfig,
     pub(crate) engine: Arc<Engine>,
     pub(crate) groups: Vec<GroupPlan>,
+    /// For when systems offer other tools.
+    pub(crate) exposed: Option<Exposed>,
     /// See [`Plan::server_fingerprints`].
     pub(crate) server_fingerprints: IndexMap<String, u64>,
     /// What is worth a warning, and what the config was read from.
@@ -167,14 +172,14 @@ fn compiled(
     complete: impl FnOnce(Engine) -> Engine,
 ) -> Result<Compiled, (Report, Vec<Problem>)> {
     let Loaded { plan, report } = loaded;
-    let options = options(&plan);
-    let engine = Engine::new(plan.systems, plan.tools, options);
-    let engine = match engine.and_then(|engine| engine.offering(plan.resources, plan.prompts)) {
-        Ok(engine) => engine,
+    let parts = Parts::of(&plan);
+    let exposed = Exposed::new(parts.clone(), &plan.server, &plan.groups);
+    let engine = match parts.compile(Vec::new()) {
+        Ok(engine) => complete(engine),
         Err(problems) => return Err((report, problems)),
     };
-    let engine = complete(engine.working(plan.queues).ticking(plan.schedules));
     Ok(Compiled {
+        exposed,
         server: plan.server,
         engine: Arc::new(engine),
         groups: plan.groups,

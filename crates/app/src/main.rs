@@ -9,6 +9,7 @@ mod demo;
 mod durable;
 mod endpoints;
 mod exit;
+mod exposed;
 mod import;
 mod load;
 mod logging;

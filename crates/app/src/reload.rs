@@ -7,13 +7,17 @@ use std::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use indexmap::IndexMap;
 use renkei_config::{Report, Style};
 use renkei_http::{Identity, Tls};
 use renkei_mcp::Site;
-use renkei_patterns::{engine::Engine, queue::Workers};
+use renkei_patterns::{
+    engine::{Engine, Offers},
+    queue::Workers,
+};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::sleep,
@@ -22,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     certificate, endpoints,
+    exposed::Exposed,
     load::{self, Compiled},
     watch::{self, Look},
 };
@@ -62,6 +67,9 @@ const FIXED: [&str; 32] = [
     "telemetry.otlp",
 ];
 
+/// Other tools of systems are served this often at most.
+const BETWEEN_OFFERS: Duration = Duration::from_millis(500);
+
 /// What is served now, for whoever asks after the server's health.
 #[derive(Clone, Debug)]
 pub(crate) struct Served {
@@ -81,7 +89,6 @@ impl Served {
 
     fn set(&self, engine: Arc<Engine>) {
         *self.engine.write().unwrap_or_else(PoisonError::into_inner) = engine;
-        self.refused.store(false, Ordering::Relaxed);
     }
 
     /// Of each system: its name, and whether it is connected.
@@ -116,6 +123,9 @@ pub(crate) struct Reload {
     /// How they looked before they were read.
     seen: Look,
     workers: Option<Arc<Workers>>,
+    exposed: Option<Exposed>,
+    /// What systems offered when it was last looked at.
+    offers: Offers,
 }
 
 /// From now on `SIGHUP` does not end the process.
@@ -124,8 +134,16 @@ pub(crate) fn on_hangup() -> io::Result<Signal> {
 }
 
 impl Reload {
-    pub(crate) fn new(paths: Vec<PathBuf>, may_watch: bool, compiled: &Compiled, site: Arc<Site>) -> Self {
+    pub(crate) fn new(
+        paths: Vec<PathBuf>,
+        may_watch: bool,
+        compiled: &mut Compiled,
+        offers: Offers,
+        site: Arc<Site>,
+    ) -> Self {
         Reload {
+            exposed: compiled.exposed.take(),
+            offers,
             paths,
             may_watch,
             hangup: None,
@@ -173,6 +191,10 @@ impl Reload {
             let seen = self.seen.and(now);
             let wanted = tokio::select! {
                 () = end.cancelled() => break,
+                () = self.offers.changed() => {
+                    self.serve_offers(&end).await;
+                    continue;
+                }
                 () = asked(&mut self.hangup) => None,
                 changed = changed(&self.inputs, &seen), if self.may_watch && self.watches => Some(changed),
             };
@@ -190,7 +212,7 @@ impl Reload {
         let (paths, old, encrypts) = (self.paths.clone(), self.served.engine(), self.tls.is_some());
         // Files are read, and many templates compiled.
         let read = aside(move || read(&paths, &old, encrypts)).await;
-        let (compiled, identity) = match read {
+        let (mut compiled, identity) = match read {
             Ok(Ok(compiled)) => compiled,
             Ok(Err(failure)) => return self.refuse(failure),
             Err(error) => return tracing::error!(%error, "the config was not read: a fault in Renkei"),
@@ -199,6 +221,10 @@ impl Reload {
         if let (Some(tls), Some(identity)) = (&self.tls, identity) {
             tls.replace(identity);
         }
+        // What is known of systems that stay is served at once.
+        let mut offers = compiled.engine.offers();
+        offers.now();
+        compiled.take_offers();
         compiled.engine.start();
         if let Some(workers) = &self.workers {
             workers.follow(&compiled.engine);
@@ -206,8 +232,42 @@ impl Reload {
         self.site.replace(endpoints::new(&compiled)).await;
         self.watches = compiled.server.watch;
         self.inputs = compiled.inputs();
+        self.offers = offers;
+        self.exposed = compiled.exposed.take();
         self.served.set(compiled.engine);
+        self.served.refused.store(false, Ordering::Relaxed);
         tracing::info!("the changed config is served");
+    }
+
+    /// Serves what systems offer now; what they say in a short while after is served with it.
+    async fn serve_offers(&mut self, end: &CancellationToken) {
+        if end.run_until_cancelled(sleep(BETWEEN_OFFERS)).await.is_none() {
+            return;
+        }
+        self.offers.now();
+        let old = self.served.engine();
+        let Some(mut exposed) = self.exposed.take() else { return };
+        // Many schemas are compiled.
+        let followed = aside(move || {
+            let engine = exposed.follow(&old);
+            (exposed, engine)
+        });
+        let (exposed, engine) = match followed.await {
+            Ok(followed) => followed,
+            Err(error) => {
+                return tracing::error!(%error, "what systems offer is not followed any more: a fault in Renkei");
+            }
+        };
+        let exposed = self.exposed.insert(exposed);
+        let Some(engine) = engine else { return };
+        engine.start();
+        if let Some(workers) = &self.workers {
+            workers.follow(&engine);
+        }
+        self.site.replace(endpoints::of_engine(&exposed.server, &engine, &exposed.groups)).await;
+        self.offers = engine.offers();
+        self.served.set(engine);
+        tracing::info!("the tools that systems offer now are served");
     }
 
     fn refuse(&mut self, failure: Failure) {

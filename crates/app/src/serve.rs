@@ -16,7 +16,7 @@ use crate::{
     aside::Aside,
     certificate,
     cli::ServeArgs,
-    endpoints, exit, load,
+    endpoints, exit, exposed, load,
     logging::Log,
     reload::{self, Reload, Served},
     store,
@@ -53,7 +53,7 @@ async fn serve(
     telemetry: &Telemetry,
 ) -> ExitCode {
     let stop = stop_on_signal(FINISHED);
-    let (compiled, store) = match store::compile(loaded).await {
+    let (mut compiled, store) = match store::compile(loaded).await {
         Ok(compiled) => compiled,
         Err(code) => return code,
     };
@@ -61,6 +61,7 @@ async fn serve(
         return exit::usage(&unknown);
     }
     compiled.engine.start();
+    let offers = compiled.settle(exposed::PATIENCE).await;
     let site = Site::new(endpoints::new(&compiled), stop.clone());
     let options = match (!args.stdio).then(|| http_options(&compiled.server, &compiled.base_dir)).transpose()
     {
@@ -71,7 +72,7 @@ async fn serve(
         }
     };
     let tls = options.as_ref().and_then(|options| options.tls.clone());
-    let reload = Reload::new(args.config.paths, !args.no_watch, &compiled, site.clone());
+    let reload = Reload::new(args.config.paths, !args.no_watch, &mut compiled, offers, site.clone());
     let served = reload.served();
     let share = if compiled.server.workers { Share::All } else { Share::None };
     let work = store.map(|store| Work::begin(store, share, &compiled, served.clone(), &stop));

@@ -77,7 +77,7 @@ async fn work(
     changes: impl FnOnce(Reload) -> Reload,
 ) -> ExitCode {
     let stop = serve::stop_on_signal(GIVEN_BACK);
-    let (compiled, store) = match store::compile(loaded).await {
+    let (mut compiled, store) = match store::compile(loaded).await {
         Ok(compiled) => compiled,
         Err(code) => return code,
     };
@@ -87,7 +87,8 @@ async fn work(
     compiled.engine.start();
     // Nobody reaches it: what is served is what is worked with.
     let site = Site::new(endpoints::new(&compiled), stop.clone());
-    let reload = Reload::new(args.config.paths, !args.no_watch, &compiled, site);
+    let offers = compiled.engine.offers();
+    let reload = Reload::new(args.config.paths, !args.no_watch, &mut compiled, offers, site);
     let share = only.map_or(Share::All, Share::Queues);
     let work = Work::begin(store, share, &compiled, reload.served(), &stop);
     let reload = reload.working(work.workers());

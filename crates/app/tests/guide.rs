@@ -12,6 +12,7 @@ const SYSTEMS: &str = "
   catalogue: { sqlite: { path: catalogue.db } }
   orders: { sqlite: { path: orders.db } }
   documents: { files: { root: documents } }
+  tickets: { mcp: { command: tickets-mcp } }
 ";
 
 /// A whole config around an example.
@@ -89,7 +90,7 @@ fn every_example_passes_the_check() {
 #[test]
 fn the_examples_pass_the_check() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    for example in ["shop", "aggregate", "pages", "approval", "queue", "tasks", "schedules"] {
+    for example in ["shop", "aggregate", "pages", "approval", "queue", "mcp", "tasks", "schedules"] {
         let example = &*format!("examples/{example}");
         let output = Command::new(env!("CARGO_BIN_EXE_renkei"))
             .args(["check", example])
@@ -127,6 +128,28 @@ fn the_examples_of_tasks_and_schedules_keep_what_is_durable_beside_them() {
             assert!(output.status.success() && said.contains(text), "{words:?}: {said}");
         }
         assert!(folder.path().join("renkei.db").exists());
+    }
+}
+
+#[test]
+fn the_mcp_example_works() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for (words, succeeds, text) in [
+        (&["time_in", "zone=UTC"][..], true, "\"offset\":\"+0000\""),
+        (&["time_in", "zone=Mars/Base"], false, "no time zone 'Mars/Base'"),
+        (&["call_hours", "here=UTC", "there=UTC"], true, "\"there\""),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_renkei"));
+        let output = command
+            .arg("call")
+            .args(["--config", "examples/mcp"])
+            .args(words)
+            .current_dir(&root)
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].map(|said| String::from_utf8(said).unwrap()).concat();
+        assert_eq!(output.status.success(), succeeds, "{words:?}: {said}");
+        assert!(said.replace(": ", ":").contains(text), "{words:?}: {said}");
     }
 }
 

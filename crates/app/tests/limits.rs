@@ -17,6 +17,7 @@ const POSTGRES: &str = "connectors/src/postgres";
 const MYSQL: &str = "connectors/src/mysql";
 const SQLITE: &str = "connectors/src/sqlite";
 const FILES: &str = "connectors/src/files";
+const UPSTREAM: &str = "connectors/src/mcp";
 
 /// Limit, folder below `crates`, test.
 const REACHED: &[(&str, &str, &str)] = &[
@@ -89,6 +90,9 @@ const REACHED: &[(&str, &str, &str)] = &[
     ("files.max_entries", FILES, "long_lists_are_cut_with_a_notice"),
     ("files.max_scan", FILES, "long_lists_are_cut_with_a_notice"),
     ("files.queue", FILES, "more_calls_than_may_wait_are_told_so"),
+    ("mcp.max_message", UPSTREAM, "a_message_that_is_too_large_is_its_own_calls_failure"),
+    ("mcp.max_calls", UPSTREAM, "one_call_too_many_is_refused"),
+    ("mcp.expose.tools.max_tools", UPSTREAM, "what_would_break_a_list_is_left_out_and_told"),
     ("JSON of messages, nested", MCP, "over_stdio"),
     ("messages in one batch", MCP, "over_http"),
     ("steps of one template", "core/src/template/tests", "a_limit_names_the_template"),
@@ -103,7 +107,10 @@ const REACHED: &[(&str, &str, &str)] = &[
 ];
 
 /// Where keys of connectors are limits: by their names.
-const CONNECTORS: [&str; 5] = ["http", "postgres", "mysql", "sqlite", "files"];
+const CONNECTORS: [&str; 6] = ["http", "postgres", "mysql", "sqlite", "files", "mcp"];
+
+/// Those that stand deeper: connector, heading of the reference, where.
+const NESTED: [(&str, &str, &str); 1] = [("mcp", "\n## ExposedTools\n", "expose.tools")];
 
 fn is_limit(key: &str) -> bool {
     key.starts_with("max_") || ["queue", "statement_timeout", "busy_timeout"].contains(&key)
@@ -153,6 +160,11 @@ fn each_limit_of_a_system_has_a_row_with_its_default() {
         let reference = rows(&page(&format!("reference/{connector}.md")), "# ");
         let limits = reference.iter().filter(|row| is_limit(&key(row)));
         expected.extend(limits.map(|row| (format!("{connector}.{}", key(row)), row[2].clone())));
+    }
+    for (connector, heading, prefix) in NESTED {
+        let reference = rows(&page(&format!("reference/{connector}.md")), heading);
+        let limits = reference.iter().filter(|row| is_limit(&key(row)));
+        expected.extend(limits.map(|row| (format!("{connector}.{prefix}.{}", key(row)), row[2].clone())));
     }
     let of_layers =
         |name: &str| CONNECTORS.iter().all(|connector| !name.starts_with(&format!("{connector}.")));

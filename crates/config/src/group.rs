@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use renkei_core::{
-    Diagnostic, Diagnostics, Entry, FromNode, diagnostic::suggest, group::GroupPlan, read::Spanned,
+    Diagnostic, Diagnostics, Entry, FromNode,
+    diagnostic::suggest,
+    group::{GroupPlan, fits},
+    read::Spanned,
 };
 use renkei_derive::FromNode;
 
@@ -38,12 +41,13 @@ pub(crate) struct GroupConfig {
 /// A group's name is one segment of a path, and a word on the command line.
 const NAME_LETTERS: usize = 64;
 
-pub(crate) fn read_all(merged: &Merged, d: &mut Diagnostics) -> Vec<GroupPlan> {
-    merged.section("groups").iter().filter_map(|entry| read(entry, merged, d)).collect()
+/// `exposed`: what the names of tools begin with that systems offer.
+pub(crate) fn read_all(merged: &Merged, exposed: &[Arc<str>], d: &mut Diagnostics) -> Vec<GroupPlan> {
+    merged.section("groups").iter().filter_map(|entry| read(entry, merged, exposed, d)).collect()
 }
 
 /// Reads one group. Nothing, with diagnostics, if something is wrong.
-fn read(entry: &Entry, merged: &Merged, d: &mut Diagnostics) -> Option<GroupPlan> {
+fn read(entry: &Entry, merged: &Merged, exposed: &[Arc<str>], d: &mut Diagnostics) -> Option<GroupPlan> {
     check_name(entry, d);
     let config = GroupConfig::from_node(&entry.value, d)?;
     if config.tools.is_empty() && config.resources.is_empty() && config.prompts.is_empty() {
@@ -54,7 +58,10 @@ fn read(entry: &Entry, merged: &Merged, d: &mut Diagnostics) -> Option<GroupPlan
         );
         return None;
     }
-    let mut chosen = |word, wanted| choose(merged.section(word), word, wanted, d);
+    let mut chosen = |word, wanted| {
+        let exposed = if word == "tools" { exposed } else { &[] };
+        choose(merged.section(word), word, wanted, exposed, d)
+    };
     let tools = chosen("tools", &config.tools);
     let resources = chosen("resources", &config.resources);
     let prompts = chosen("prompts", &config.prompts);
@@ -64,6 +71,7 @@ fn read(entry: &Entry, merged: &Merged, d: &mut Diagnostics) -> Option<GroupPlan
         description: config.description,
         instructions: config.instructions,
         tools: tools.iter().map(published_name).collect(),
+        patterns: config.tools.into_iter().map(|pattern| pattern.value.into()).collect(),
         resources,
         prompts,
     })
@@ -81,16 +89,27 @@ fn check_name(entry: &Entry, d: &mut Diagnostics) {
 }
 
 /// The names that are wanted, in the order of the config.
-fn choose(entries: &[Entry], word: &str, wanted: &[Spanned<String>], d: &mut Diagnostics) -> Vec<Arc<str>> {
+fn choose(
+    entries: &[Entry],
+    word: &str,
+    wanted: &[Spanned<String>],
+    exposed: &[Arc<str>],
+    d: &mut Diagnostics,
+) -> Vec<Arc<str>> {
     let one = word.trim_end_matches('s');
     for pattern in wanted {
         let text = &*pattern.value;
-        if entries.iter().any(|entry| fits(text, &entry.key)) {
+        // What a system offers is not known here.
+        let may_be_offered = exposed.iter().any(|prefix| text.contains('*') || text.starts_with(&**prefix));
+        if may_be_offered || entries.iter().any(|entry| fits(text, &entry.key)) {
             continue;
         }
         d.push(if text.contains('*') {
             Diagnostic::warning(pattern.span, format!("no {one} has a name like `{text}`"))
                 .hint("`*` stands for any letters; remove the line if there is nothing of the kind yet")
+        } else if !exposed.is_empty() {
+            Diagnostic::warning(pattern.span, format!("there is no {one} `{text}` unless a system offers it"))
+                .hint("what systems offer begins with their prefix, or is renamed in their `expose`")
         } else {
             let close = suggest(text, entries.iter().map(|entry| &*entry.key));
             Diagnostic::error(pattern.span, format!("there is no {one} `{text}`")).hint(match close {
@@ -101,49 +120,4 @@ fn choose(entries: &[Entry], word: &str, wanted: &[Spanned<String>], d: &mut Dia
     }
     let names = entries.iter().map(|entry| &entry.key);
     names.filter(|name| wanted.iter().any(|pattern| fits(pattern, name))).cloned().collect()
-}
-
-/// Whether a name is that of the pattern, in which `*` stands for any letters, none included.
-fn fits(pattern: &str, name: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|head| name.strip_prefix(head)) else { return false };
-    let Some(tail) = parts.next_back() else { return rest.is_empty() };
-    // The earliest place is as good as any, since a part may be followed by any letters.
-    for part in parts {
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    rest.ends_with(tail)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_star_stands_for_any_letters() {
-        for (pattern, name, expected) in [
-            ("get", "get", true),
-            ("get", "gets", false),
-            ("get", "ge", false),
-            ("*", "", true),
-            ("*", "anything", true),
-            ("crm_*", "crm_", true),
-            ("crm_*", "crm_get", true),
-            ("crm_*", "xcrm_get", false),
-            ("*_get", "crm_get", true),
-            ("*_get", "crm_gets", false),
-            ("c*m*t", "crm_get", true),
-            ("c*m*t", "cm", false),
-            ("a*a", "a", false),
-            ("a*b*b", "ab", false),
-            ("a**b", "ab", true),
-            ("a*bc*bc", "abcbc", true),
-            ("a*bc*bc", "abc", false),
-        ] {
-            assert_eq!(fits(pattern, name), expected, "{pattern} {name}");
-        }
-    }
 }

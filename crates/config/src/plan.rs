@@ -135,6 +135,7 @@ pub fn load_replaced(
         let system = system::read(&Entry { value, ..entry.clone() }, kinds, d);
         systems.insert(entry.key.clone(), system);
     }
+    let exposed = system::exposed(&systems, merged.section("systems"), d);
     let (tracked, used) = system::track(&systems);
     let queues = queue::read_all(merged.section("queues"), d);
     let world = World::new(&tracked, kinds.patterns, merged.section("actions"), &queues);
@@ -147,7 +148,7 @@ pub fn load_replaced(
     let queues = queue::with_workers(merged.section("queues"), &world, d);
     world.read_rest(d);
     world.check_invalidated(d);
-    let groups = group::read_all(&merged, d);
+    let groups = group::read_all(&merged, &exposed, d);
     let tests = {
         let kind_of = systems.iter().map(|(name, plan)| (name.clone(), plan.kind)).collect();
         let (tools, queues) = (merged.section("tools"), merged.section("queues"));
@@ -162,8 +163,9 @@ pub fn load_replaced(
         warn_of_slow_tools(&server, &tools, merged.section("tools"), d);
     }
     let offered = ["tools", "resources", "prompts"].map(|word| merged.section(word));
-    // With schedules there is something to do without clients.
-    let is_idle = offered.iter().all(|entries| entries.is_empty()) && schedules.is_empty();
+    // With schedules there is something to do without clients; what systems offer is not known yet.
+    let is_idle =
+        offered.iter().all(|entries| entries.is_empty()) && schedules.is_empty() && exposed.is_empty();
     if is_idle && !d.has_errors() {
         let span = merged.section("systems").first().map_or(merged.server.span, |entry| entry.key_span);
         d.push(

@@ -21,8 +21,7 @@ use crate::{
 };
 
 /// Systems of later versions.
-const LATER_CONNECTORS: [&str; 9] =
-    ["amqp", "graphql", "grpc", "kafka", "mcp", "mqtt", "nats", "rabbitmq", "redis"];
+const LATER_CONNECTORS: [&str; 8] = ["amqp", "graphql", "grpc", "kafka", "mqtt", "nats", "rabbitmq", "redis"];
 
 /// A name that every template can use.
 pub(crate) fn check_name(entry: &Entry, d: &mut Diagnostics) {
@@ -209,13 +208,40 @@ pub(crate) fn track(systems: &IndexMap<Arc<str>, SystemPlan>) -> (IndexMap<Arc<s
     let tracked = systems
         .iter()
         .map(|(name, plan)| {
-            let flag = Arc::new(AtomicBool::new(false));
+            // What it offers is used by clients.
+            let flag = Arc::new(AtomicBool::new(plan.system.exposes().is_some()));
             used.insert(name.clone(), flag.clone());
             let system = Arc::new(Tracked { inner: plan.system.clone(), used: flag });
             (name.clone(), SystemPlan { system, ..plan.clone() })
         })
         .collect();
     (tracked, used)
+}
+
+/// What the names begin with that systems offer beside the config's own, each with its system. Where two are the same, or
+/// one begins with nothing and so may be any, names could meet.
+pub(crate) fn exposed(
+    systems: &IndexMap<Arc<str>, SystemPlan>,
+    entries: &[Entry],
+    d: &mut Diagnostics,
+) -> Vec<Arc<str>> {
+    let mut prefixes: Vec<(Arc<str>, &Arc<str>)> = Vec::new();
+    for (name, plan) in systems {
+        let Some(prefix) = plan.system.exposes() else { continue };
+        let span = |name: &Arc<str>| {
+            entries.iter().find(|entry| entry.key == *name).map(|entry| entry.key_span).unwrap_or_default()
+        };
+        if let Some((_, first)) = prefixes.iter().find(|(other, _)| **other == *prefix) {
+            let message = format!("the tools of `{name}` and of `{first}` have the same prefix, `{prefix}`");
+            d.push(
+                Diagnostic::error(span(name), message)
+                    .related(span(first), "the first one")
+                    .hint("give one of them another `prefix` in its `expose`"),
+            );
+        }
+        prefixes.push((prefix.into(), name));
+    }
+    prefixes.into_iter().map(|(prefix, _)| prefix).collect()
 }
 
 /// Says which systems no tool uses.
@@ -262,6 +288,10 @@ impl System for Tracked {
 
     fn address(&self, request: &Request) -> Option<Vec<String>> {
         self.inner.address(request)
+    }
+
+    fn exposes(&self) -> Option<&str> {
+        self.inner.exposes()
     }
 
     async fn connect(&self, cx: &ConnectContext) -> Result<Connection> {

@@ -11,9 +11,9 @@ use indexmap::IndexMap;
 use renkei_core::{
     ActionContext, Diagnostic, Diagnostics, Entry, FromNode, Map, Node, NodeKind, Pattern, Span, Tree, Value,
     pattern::Holder,
-    task::Support,
+    task::{STATUS_TOOL, Support},
     template::Names,
-    tool::{Annotations, ToolPlan},
+    tool::{Annotations, CLIENT_NAME as PUBLISHED_NAME, ToolPlan, client_name, is_name_byte},
 };
 use renkei_derive::FromNode;
 
@@ -132,12 +132,6 @@ const KEYS: [&str; 13] = [
 ];
 /// Keys that change what clients see or how long they wait, and not what a call does.
 const ABOUT: [&str; 7] = ["description", "title", "annotations", "icons", "timeout", "task", "ask_first"];
-/// Most clients take names up to this.
-const PUBLISHED_NAME: usize = 64;
-
-/// The tool through which clients that know no tasks ask after one.
-const STATUS_TOOL: &str = "task_status";
-
 /// Reads all of them: no two may have one name for clients.
 pub(crate) fn read_all(entries: &[Entry], world: &World<'_>, d: &mut Diagnostics) -> Vec<ToolPlan> {
     let mut seen: IndexMap<Arc<str>, Span> = IndexMap::new();
@@ -170,13 +164,7 @@ pub(crate) fn read_all(entries: &[Entry], world: &World<'_>, d: &mut Diagnostics
 /// The name for clients: a long one is cut, and a hash of the whole keeps it apart from others. It depends on
 /// nothing but the name itself.
 pub(crate) fn published_name(name: &Arc<str>) -> Arc<str> {
-    if name.len() <= PUBLISHED_NAME || !name.is_ascii() {
-        return name.clone();
-    }
-    // FNV-1a: the same in every version and on every machine.
-    let hash =
-        name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    format!("{}_{hash:08x}", &name[..PUBLISHED_NAME - 9]).into()
+    if name.len() <= PUBLISHED_NAME || !name.is_ascii() { name.clone() } else { client_name(name) }
 }
 
 /// Reads one tool. Nothing, with diagnostics, if something is wrong.
@@ -232,6 +220,7 @@ fn read(entry: &Entry, world: &World<'_>, d: &mut Diagnostics) -> Option<ToolPla
         },
         icons: config.icons.into_iter().map(Into::into).collect(),
         action: action?,
+        is_passed_on: false,
         output: absent_or(output)?,
         content: absent_or(content)?,
         timeout: config.timeout,
@@ -295,8 +284,7 @@ pub(crate) fn absent_or<T>(read: Option<Option<T>>) -> Option<Option<T>> {
 /// What MCP allows: 1 to 128 letters, digits, `_`, `-` and `.`.
 pub(crate) fn check_name(entry: &Entry, kind: &str, d: &mut Diagnostics) {
     let name = &entry.key;
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    if name.is_empty() || name.len() > 128 || !name.bytes().all(allowed) {
+    if name.is_empty() || name.len() > 128 || !name.bytes().all(is_name_byte) {
         d.push(
             Diagnostic::error(entry.key_span, format!("`{name}` cannot be the name of a {kind}"))
                 .hint("a name has 1 to 128 letters, digits, `_`, `-` and `.`; what people read is `title`"),

@@ -200,7 +200,7 @@ fn there_is_a_page_for_every_part() {
         "metrics.md",
     ];
     expected.extend(patterns.iter().map(String::as_str));
-    expected.extend(["http.md", "mysql.md", "sqlite.md", "files.md", "postgres.md"]);
+    expected.extend(["http.md", "mysql.md", "sqlite.md", "files.md", "postgres.md", "mcp.md"]);
     assert_eq!(names, expected);
     for (name, text) in &pages {
         // Names of crates are nobody's business here; those of metrics are.

@@ -5,12 +5,14 @@
 
 pub mod files;
 pub mod http;
+pub mod mcp;
 pub mod mysql;
 pub mod postgres;
 pub mod sql;
 pub mod sqlite;
 
 mod slots;
+mod text;
 
 #[cfg(test)]
 mod fixture;
@@ -19,4 +21,4 @@ use renkei_core::ConnectorKind;
 
 /// All kinds of systems, in the order of the reference.
 pub static CONNECTORS: &[&dyn ConnectorKind] =
-    &[&http::Http, &mysql::Mysql, &sqlite::Sqlite, &files::Files, &postgres::Postgres];
+    &[&http::Http, &mysql::Mysql, &sqlite::Sqlite, &files::Files, &postgres::Postgres, &mcp::Mcp];

@@ -226,6 +226,11 @@ impl Default for RunStart {
 pub trait Listener: Send + Sync {
     /// `note` is a lower-case fragment without secrets. Must not block.
     fn note(&self, note: &str);
+
+    /// The system says that it has done this share of its work: 0 is nothing, 1 is all. Must not block.
+    fn share(&self, _: f64, note: &str) {
+        self.note(note);
+    }
 }
 
 impl fmt::Debug for dyn Listener {

@@ -8,7 +8,7 @@ use crate::{Pattern, Tree};
 pub const MAX_VALUES: usize = 100;
 
 /// Where the values come from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum CompletePlan {
     /// Those that begin with what is typed are offered.
     Values(Vec<Arc<str>>),

@@ -3,10 +3,15 @@
 use std::{fmt, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 use crate::{
-    Call, Definitions, Diagnostics, Entry, Invalidation, Node, PreparedOp, Reply, Request, Result, Schema,
-    Secret, Tree, Value, call::CallSettings, introspect::Introspect, template::Names,
+    Call, Definitions, Diagnostics, Entry, Error, Invalidation, Node, PreparedOp, Reply, Request, Result,
+    Schema, Secret, Tree, Value,
+    call::CallSettings,
+    introspect::Introspect,
+    template::Names,
+    tool::{Annotations, Icon},
 };
 
 /// A kind of system, such as `http` or `sqlite`: one folder in `connectors`, one line in its slice.
@@ -113,6 +118,12 @@ pub trait System: Send + Sync + fmt::Debug {
         None
     }
 
+    /// What the names of the tools begin with that it [offers](Connection::offer) to be served as this server's own;
+    /// nothing if it offers none.
+    fn exposes(&self) -> Option<&str> {
+        None
+    }
+
     /// Connects, or fails without harm: the engine calls again later. Spawns nothing that
     /// outlives the connection.
     async fn connect(&self, cx: &ConnectContext) -> Result<Connection>;
@@ -145,12 +156,44 @@ pub struct Connection {
     pub call: Arc<dyn Call>,
     /// Says which tables are there, where it is a database.
     pub schema: Option<Arc<dyn Introspect>>,
+    /// Holds the reason once the connection is known to be lost, where the connector notices that by itself: it is
+    /// made anew without waiting for a call to fail.
+    pub lost: Option<watch::Receiver<Option<Error>>>,
+    /// What it offers to be served as this server's own, where it does: nothing until that is known, and another one
+    /// when the system says so.
+    pub offer: Option<watch::Receiver<Option<Arc<Offer>>>>,
+}
+
+/// Tools of another server, to be served as this server's own.
+#[derive(Debug, Default)]
+pub struct Offer {
+    /// In the order of their server.
+    pub tools: Vec<OfferedTool>,
+    /// What is not as the config or the protocol wants it, a sentence each.
+    pub notices: Vec<String>,
+}
+
+/// A tool of another server, under the name that it has here.
+#[derive(Debug)]
+pub struct OfferedTool {
+    pub name: Arc<str>,
+    pub title: Option<String>,
+    /// Empty where its server gives none.
+    pub description: String,
+    /// Both schemas are passed on unchanged.
+    pub input_schema: Value,
+    pub output_schema: Option<Value>,
+    pub annotations: Annotations,
+    pub icons: Vec<Icon>,
+    /// The call that it is. Its input are the arguments; what it gives is a whole result as the protocol has it:
+    /// `{ content, structuredContent?, isError? }`.
+    pub op: Arc<PreparedOp>,
 }
 
 impl Connection {
     /// One that takes calls and nothing else.
     pub fn new(call: Arc<dyn Call>) -> Self {
-        Connection { call, schema: None }
+        Connection { call, schema: None, lost: None, offer: None }
     }
 }
 

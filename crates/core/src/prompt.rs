@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A prompt as the config declares it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PromptPlan {
     pub name: Arc<str>,
     pub title: Option<String>,

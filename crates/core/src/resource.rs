@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A resource, or a template for many, as the config declares it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ResourcePlan {
     pub name: Arc<str>,
     pub uri: UriTemplate,
@@ -41,7 +41,7 @@ pub struct ResourcePlan {
 }
 
 /// What a resource holds.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum BodyPlan {
     /// What the action gave, shaped: a text as it is, bytes as bytes, anything else as JSON.
     Result(Option<Tree>),
@@ -53,7 +53,7 @@ pub enum BodyPlan {
 }
 
 /// Gives the instances of a template.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ListPlan {
     pub action: Arc<dyn Pattern>,
     /// Gives an array; the action's own value without it.

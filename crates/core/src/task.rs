@@ -13,6 +13,9 @@ use crate::{
     tool::{ToolResult, UnknownTool},
 };
 
+/// The tool through which clients that know no tasks ask after one.
+pub const STATUS_TOOL: &str = "task_status";
+
 /// Whether a call of a tool becomes a task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Support {

@@ -20,6 +20,9 @@ pub struct ToolPlan {
     pub annotations: Annotations,
     pub icons: Vec<Icon>,
     pub action: Arc<dyn Pattern>,
+    /// Whether what the action gives is a whole result of another server, `{ content, structuredContent?, isError? }`:
+    /// it is published as it is, and so are both schemas.
+    pub is_passed_on: bool,
     /// Shapes the result; the action's own value without it.
     pub output: Option<Tree>,
     /// Parts of the result; its JSON as text without them.
@@ -99,9 +102,10 @@ pub struct Icon {
 pub struct ToolInfo {
     pub name: Arc<str>,
     pub title: Option<String>,
+    /// Empty only where another server gives none.
     pub description: String,
     pub input_schema: Value,
-    /// Of type `object` always: a result of another type is published as `{ "result": … }`.
+    /// Of type `object` always, unless it is another server's: a result of another type is published as `{ "result": … }`.
     pub output_schema: Option<Value>,
     pub read_only: bool,
     pub destructive: bool,
@@ -142,7 +146,7 @@ pub struct UnknownTool(pub String);
 #[derive(Clone, Debug)]
 pub struct ToolResult {
     pub content: Vec<Content>,
-    /// An object always, and only where it went well.
+    /// An object always; where it did not go well, only what another server gave.
     pub structured: Option<Value>,
     pub error: Option<Error>,
 }
@@ -150,10 +154,27 @@ pub struct ToolResult {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
     Text(String),
-    Image { data: Bytes, mime_type: String },
-    Audio { data: Bytes, mime_type: String },
-    Resource { uri: String, mime_type: Option<String>, body: ResourceBody },
-    Link { uri: String, name: String, description: Option<String>, mime_type: Option<String> },
+    Image {
+        data: Bytes,
+        mime_type: String,
+    },
+    Audio {
+        data: Bytes,
+        mime_type: String,
+    },
+    Resource {
+        uri: String,
+        mime_type: Option<String>,
+        body: ResourceBody,
+    },
+    Link {
+        uri: String,
+        name: String,
+        description: Option<String>,
+        mime_type: Option<String>,
+    },
+    /// As another server gave it: an object with a `type`.
+    Part(Value),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -162,8 +183,54 @@ pub enum ResourceBody {
     Blob(Bytes),
 }
 
+/// Most clients take names up to this.
+pub const CLIENT_NAME: usize = 64;
+
+/// A name that every client takes: 1 to 64 letters, digits, `_`, `-` and `.`. Any other text is changed to one, and a hash
+/// of the whole keeps it apart from others; the name depends on nothing but the text.
+pub fn client_name(text: &str) -> Arc<str> {
+    if !text.is_empty() && text.len() <= CLIENT_NAME && text.bytes().all(is_name_byte) {
+        return text.into();
+    }
+    // FNV-1a: the same in every version and on every machine.
+    let hash =
+        text.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let letter = |letter: char| match u8::try_from(letter) {
+        Ok(byte) if is_name_byte(byte) => letter,
+        _ => '_',
+    };
+    let head: String = text.chars().map(letter).take(CLIENT_NAME - 9).collect();
+    format!("{head}_{hash:08x}").into()
+}
+
+/// Whether the protocol allows it in the name of a tool.
+pub fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
+}
+
 impl fmt::Debug for dyn Tools {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.list().iter().map(|tool| &tool.name)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_has_a_name_of_its_own_that_clients_take() {
+        for good in ["a", "crm_get-all.v2", &"x".repeat(64)] {
+            assert_eq!(&*client_name(good), good);
+        }
+        let long = "y".repeat(65);
+        let texts = ["", "a b", "a_b c", "a/b", "ü", "ö", "名前", &long, &"y".repeat(66)];
+        let names: Vec<_> = texts.iter().map(|text| client_name(text)).collect();
+        for (at, name) in names.iter().enumerate() {
+            assert!((1..=64).contains(&name.len()) && name.bytes().all(is_name_byte), "{name}");
+            assert!(!names[..at].contains(name), "{name}");
+        }
+        // What was once told to clients stays.
+        assert_eq!(&*client_name("a b"), "a_b_10a3f9f2");
     }
 }

@@ -24,7 +24,10 @@ use renkei_core::{
     tool::{Annotations, ContentPlan, ToolPlan},
 };
 use renkei_layers::LAYERS;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
 
 use crate::{
     PATTERNS,
@@ -76,6 +79,8 @@ pub(crate) struct Ledger {
     pub(crate) failing_connects: AtomicUsize,
     /// So many of the next calls find nobody there.
     pub(crate) failing_calls: AtomicUsize,
+    /// Of the last connection: takes the reason why it is lost.
+    pub(crate) lost: Mutex<Option<watch::Sender<Option<Error>>>>,
 }
 
 impl Ledger {
@@ -185,7 +190,9 @@ impl System for Fake {
         if count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
             return Err(Error::unavailable("connection refused").detail("os error 111"));
         }
-        Ok(Connection::new(Arc::new(Connected(self.ledger.clone()))))
+        let (lose, lost) = watch::channel(None);
+        *self.ledger.lost.lock().unwrap() = Some(lose);
+        Ok(Connection { lost: Some(lost), ..Connection::new(Arc::new(Connected(self.ledger.clone()))) })
     }
 }
 
@@ -222,6 +229,14 @@ impl Call for Connected {
                 self.0.wait(&given).await
             }
             Some("pages") => page(&given, request.page.as_ref()).await,
+            Some("shares") => {
+                for share in given.as_array().unwrap_or_default() {
+                    if let Some(listener) = &cx.listener {
+                        listener.share(share.as_f64().unwrap_or(f64::NAN), &share.to_json());
+                    }
+                }
+                Ok(Reply::json(Value::Null))
+            }
             Some("panic") => panic!("the fake was told to"),
             Some("busy") => {
                 cx.attempt.mark_sent();
@@ -322,6 +337,7 @@ impl Tool {
             annotations: self.annotations,
             icons: Vec::new(),
             action: action.unwrap_or_else(|| panic!("{problems:?}")),
+            is_passed_on: false,
             output,
             content,
             timeout: self.timeout,

@@ -10,3 +10,5 @@ pub mod secure;
 #[cfg(feature = "stores")]
 pub mod store;
 pub mod tls;
+#[cfg(feature = "upstream")]
+pub mod upstream;

@@ -15,8 +15,16 @@ const FOLDER: &str = "tests/clients";
 const SCRIPT_LIMIT: Duration = Duration::from_secs(180);
 
 /// Scripts in `tests/clients`; the ending names who runs it.
-const SCRIPTS: &[&str] =
-    &["python_mcp.py", "python_fastmcp.py", "node_client.mjs", "node_sdk.mjs", "node_inspector.mjs", TASKS];
+const SCRIPTS: &[&str] = &[
+    "python_mcp.py",
+    "python_fastmcp.py",
+    "node_client.mjs",
+    "node_sdk.mjs",
+    "node_inspector.mjs",
+    TASKS,
+    // Servers that Renkei is a client of.
+    "python_upstreams.py",
+];
 /// The one for tools whose calls become tasks, which have a config of their own.
 const TASKS: &str = "node_tasks.mjs";
 
@@ -45,6 +53,7 @@ pub(super) fn run(binary: &Path, tally: &mut Tally) -> Result<()> {
         };
         command.env("RENKEI_BINARY", binary).env("RENKEI_CONFIG", &config);
         command.env("RENKEI_URL", &service.url).env("UPSTREAM", &upstream_url);
+        command.env("NODE", &node.program).env("MODULES", node.folder.join("node_modules"));
         let before = tally.failures.len();
         let name = script.split('.').next().unwrap_or(script);
         // The servers that it starts on stdio log there, too: of interest only when something failed.

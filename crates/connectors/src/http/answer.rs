@@ -127,6 +127,8 @@ impl Answer for HttpAnswer {
             connect_timeout: Duration::ZERO,
             read_timeout: None,
             proxy: None,
+            setting: "base_url",
+            kind: "http",
         };
         let Self { status, headers, body } = self;
         if !(status.is_success() || *status == StatusCode::NOT_MODIFIED) {

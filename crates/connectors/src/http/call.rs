@@ -70,6 +70,8 @@ impl Call for HttpCall {
                 connect_timeout: self.connect_timeout,
                 read_timeout: self.read_timeout,
                 proxy: self.config.proxy.as_ref().map(ProxyUrl::host),
+                setting: "base_url",
+                kind: "http",
             };
             guard::check_host(&hop.url, self.config.private).map_err(|refused| place.refused(&refused))?;
             let mut response = self.send(cx, &hop, &place).await?;

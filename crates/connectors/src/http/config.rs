@@ -26,7 +26,7 @@ use super::{
 /// A system that speaks HTTP, such as a REST service.
 #[derive(Debug, FromNode)]
 #[config(check = check)]
-pub(super) struct Config {
+pub(crate) struct Config {
     /// Where all paths of its operations start, such as `https://crm.example.com/api`.
     pub(super) base_url: Url,
     /// Allows addresses that are not public: loopback, private networks, link-local and the like.
@@ -73,7 +73,7 @@ pub(super) struct Config {
 
 /// How Renkei proves to the system who it is. The values may use `$caller`, `$key` and `$run`; those of `oauth2` may not.
 #[derive(Debug, FromNode)]
-pub(super) enum Auth {
+pub(crate) enum Auth {
     /// A token in `Authorization: Bearer …`.
     Bearer(PerCall),
     /// A user name and a password in `Authorization: Basic …`.
@@ -86,14 +86,14 @@ pub(super) enum Auth {
 }
 
 #[derive(Debug, FromNode)]
-pub(super) struct Basic {
+pub(crate) struct Basic {
     pub(super) user: PerCall,
     pub(super) password: PerCall,
 }
 
 #[derive(Debug, FromNode)]
 #[config(check = one_place)]
-pub(super) struct ApiKey {
+pub(crate) struct ApiKey {
     /// The header that carries the key, such as `X-Api-Key`.
     pub(super) header: Option<Spanned<String>>,
     /// The query parameter that carries the key. Headers are better: URLs end up in logs.
@@ -104,7 +104,7 @@ pub(super) struct ApiKey {
 
 /// A text of `auth` or `headers`: may be secret, and may hold templates that are rendered per call.
 #[derive(Clone)]
-pub(super) struct PerCall(Template);
+pub(crate) struct PerCall(Template);
 
 impl PerCall {
     pub(super) fn render(&self, vars: &Scope) -> Result<Option<Value>> {
@@ -161,7 +161,7 @@ impl FromNode for PerCall {
 
 /// The system's own headers.
 #[derive(Debug, Default)]
-pub(super) struct Headers(pub(super) Vec<(HeaderName, PerCall)>);
+pub(crate) struct Headers(pub(super) Vec<(HeaderName, PerCall)>);
 
 impl FromNode for Headers {
     fn from_node(node: &Node, d: &mut Diagnostics) -> Option<Self> {
@@ -294,19 +294,29 @@ impl Config {
 
     /// Whether every request carries `$key`, so that the system can recognise a repeat.
     pub(super) fn carries_key(&self) -> bool {
-        self.headers.0.iter().any(|(_, value)| value.uses("key"))
+        self.headers.uses("key")
     }
 
     /// Whether `headers` or `auth` use `$name`.
     pub(super) fn uses(&self, name: &str) -> bool {
-        let by_auth = match &self.auth {
-            None => false,
-            Some(Auth::Bearer(token)) => token.uses(name),
-            Some(Auth::Basic(basic)) => basic.user.uses(name) || basic.password.uses(name),
-            Some(Auth::ApiKey(key)) => key.value.uses(name),
+        self.auth.as_ref().is_some_and(|auth| auth.uses(name)) || self.headers.uses(name)
+    }
+}
+
+impl Auth {
+    pub(crate) fn uses(&self, name: &str) -> bool {
+        match self {
+            Auth::Bearer(token) => token.uses(name),
+            Auth::Basic(basic) => basic.user.uses(name) || basic.password.uses(name),
+            Auth::ApiKey(key) => key.value.uses(name),
             // All calls share one token: nothing in `oauth2` is a template.
-            Some(Auth::OAuth2(_)) => false,
-        };
-        by_auth || self.headers.0.iter().any(|(_, value)| value.uses(name))
+            Auth::OAuth2(_) => false,
+        }
+    }
+}
+
+impl Headers {
+    pub(crate) fn uses(&self, name: &str) -> bool {
+        self.0.iter().any(|(_, value)| value.uses(name))
     }
 }

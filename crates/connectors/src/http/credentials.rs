@@ -77,7 +77,7 @@ impl Config {
 
 impl Config {
     /// What must not be shown and is the same in every call.
-    pub(super) fn constant_secrets(&self) -> Vec<Secret> {
+    pub(crate) fn constant_secrets(&self) -> Vec<Secret> {
         let mut out = Credentials::default();
         let telling = self.headers.0.iter().filter(|(name, _)| looks_secret(name.as_str()));
         let mut found: Vec<Option<String>> = telling.map(|(_, value)| value.constant()).collect();

@@ -24,6 +24,9 @@ pub(super) struct Place<'a> {
     pub(super) read_timeout: Option<Duration>,
     /// The host of the proxy, if there is one.
     pub(super) proxy: Option<&'a str>,
+    /// The key of the config that names the host, and the connector's.
+    pub(super) setting: &'static str,
+    pub(super) kind: &'static str,
 }
 
 impl Place<'_> {
@@ -62,7 +65,7 @@ impl Place<'_> {
         let connection = NoConnection {
             host,
             system,
-            setting: "base_url",
+            setting: self.setting,
             connect_timeout: self.connect_timeout,
             proxy: self.proxy,
         };
@@ -74,7 +77,7 @@ impl Place<'_> {
                 true => "with a head that is too large: more than 100 headers, or 400 KB",
                 false => "with what is not valid HTTP",
             };
-            let text = format!("`{host}` answered {what}; check `base_url` of system `{system}`");
+            let text = format!("`{host}` answered {what}; check `{}` of system `{system}`", self.setting);
             let applied = if sent { self.unknown() } else { Applied::No };
             return Error::unavailable(text).detail(detail).applied(applied);
         }
@@ -104,8 +107,8 @@ impl Place<'_> {
         Error::new(
             Kind::Forbidden,
             format!(
-                "the host `{}` is {}, which system `{}` may not reach; set `private: true` in its `http` if that is meant",
-                refused.host, refused.why, self.system()
+                "the host `{}` is {}, which system `{}` may not reach; set `private: true` in its `{}` if that is meant",
+                refused.host, refused.why, self.system(), self.kind
             ),
         )
         .detail(refused)
@@ -166,6 +169,11 @@ impl Place<'_> {
             .retry(Retry::Never)
             .applied(self.done())
             .status(status.as_u16())
+    }
+
+    /// The answer broke off before it said what became of the request.
+    pub(super) fn broken(&self, error: &reqwest::Error, status: StatusCode) -> Error {
+        self.cut_off(error, status).applied(self.unknown())
     }
 
     /// The answer broke off.

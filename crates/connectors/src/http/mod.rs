@@ -4,7 +4,7 @@
 //! `body` (an operation is taken apart once), `credentials`, `wire` (what is encoded and what refused), then `call`, `redirect`,
 //! `reply`, `mask`, `error`. `client` is made with `tls` and `proxy`; `oauth` and `token` give it tokens. `pages` is for lists that
 //! come in pages. `show` is a request as data, `answer` what a config test answers and `expected` what it expects. `guard` keeps
-//! requests away from addresses that are not public.
+//! requests away from addresses that are not public. `door` is for connectors whose protocol travels on HTTP.
 
 mod config;
 mod oauth;
@@ -23,6 +23,7 @@ mod wire;
 
 mod call;
 pub(crate) mod client;
+mod door;
 pub(crate) mod error;
 pub(crate) mod guard;
 mod mask;
@@ -51,9 +52,14 @@ use self::{
     config::Config,
     guard::{GuardedResolver, Lookup, SystemLookup},
     oauth::OAuth,
-    proxy::ProxyUrl,
     tls::Material,
     token::Tokens,
+};
+pub(crate) use self::{
+    config::{Auth, Config as HttpConfig, Headers},
+    door::{Address, Door},
+    proxy::ProxyUrl,
+    tls::TlsConfig,
 };
 
 /// The kind `http`.
@@ -138,6 +144,23 @@ impl System for HttpSystem {
 
 impl HttpSystem {
     fn connect_with(&self, lookup: Arc<dyn Lookup>, cx: &ConnectContext) -> Result<Connection> {
+        let (client, tokens) = self.client(lookup, cx)?;
+        let call = HttpCall {
+            config: self.config.clone(),
+            client,
+            tokens,
+            connect_timeout: cx.timeout,
+            read_timeout: cx.read_timeout,
+        };
+        Ok(Connection::new(Arc::new(call)))
+    }
+
+    /// What sends, and what gives it tokens where the system wants some.
+    fn client(
+        &self,
+        lookup: Arc<dyn Lookup>,
+        cx: &ConnectContext,
+    ) -> Result<(reqwest::Client, Option<Tokens>)> {
         let config = &self.config;
         let tls = match config.base_url.scheme() {
             "http" if config.redirects == 0 => Tls::Never,
@@ -151,14 +174,7 @@ impl HttpSystem {
             None => None,
             Some(oauth) => Some(self.tokens(oauth, lookup, cx)?),
         };
-        let call = HttpCall {
-            config: config.clone(),
-            client,
-            tokens,
-            connect_timeout: cx.timeout,
-            read_timeout: cx.read_timeout,
-        };
-        Ok(Connection::new(Arc::new(call)))
+        Ok((client, tokens))
     }
 
     fn settings(

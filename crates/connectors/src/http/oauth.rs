@@ -16,7 +16,7 @@ use super::{guard, tls::TlsConfig};
 /// for the first call that needs it, kept in memory, and renewed before it expires, or when the system answers 401.
 /// All calls share it, and only one fetches at a time.
 #[derive(Debug, FromNode)]
-pub(super) struct OAuth {
+pub(crate) struct OAuth {
     /// The token endpoint of the authorization server, such as `https://login.example.com/oauth2/token`.
     pub(super) token_url: Url,
     /// The name under which the authorization server knows Renkei.

@@ -14,7 +14,7 @@ use url::{Host, Url};
 
 /// The address of a proxy, with the name and the password for it.
 #[derive(Clone)]
-pub(super) struct ProxyUrl(Url);
+pub(crate) struct ProxyUrl(Url);
 
 impl fmt::Debug for ProxyUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -16,7 +16,7 @@ use rustls::{
 /// How connections are encrypted, where the defaults are not enough.
 #[derive(Debug, FromNode)]
 #[config(check = check)]
-pub(super) struct TlsConfig {
+pub(crate) struct TlsConfig {
     /// The certificate (PEM) that Renkei shows to the server, followed by those between it and its authority.
     /// A file, relative to the folder of the config, or the text itself: `'${env.CLIENT_CERT}'`.
     cert: Option<Pem>,

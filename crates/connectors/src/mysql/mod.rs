@@ -120,6 +120,6 @@ impl System for Database {
         let call: Arc<dyn Call> = Arc::new(call);
         let read_only = self.config.read_only;
         let schema = introspect::Schema::new(&self.name, self, call.clone(), read_only, flavour)?;
-        Ok(Connection { call, schema: Some(Arc::new(schema)) })
+        Ok(Connection { schema: Some(Arc::new(schema)), ..Connection::new(call) })
     }
 }

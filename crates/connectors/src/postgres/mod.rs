@@ -116,6 +116,6 @@ impl System for Database {
         let call = call::PostgresCall::connect(self.name.clone(), self.config.clone(), cx).await?;
         let call: Arc<dyn Call> = Arc::new(call);
         let schema = introspect::Schema::new(&self.name, self, call.clone(), self.config.read_only)?;
-        Ok(Connection { call, schema: Some(Arc::new(schema)) })
+        Ok(Connection { schema: Some(Arc::new(schema)), ..Connection::new(call) })
     }
 }

@@ -114,6 +114,6 @@ impl System for Database {
     async fn connect(&self, cx: &ConnectContext) -> Result<Connection> {
         let call = Arc::new(call::SqliteCall::connect(self.name.clone(), self.config.clone(), cx).await?);
         let schema = introspect::Schema::new(call.clone());
-        Ok(Connection { call, schema: Some(Arc::new(schema)) })
+        Ok(Connection { schema: Some(Arc::new(schema)), ..Connection::new(call) })
     }
 }

@@ -7,6 +7,7 @@
 
 mod files;
 mod http;
+mod mcp;
 mod mysql;
 mod postgres;
 mod sqlite;
@@ -24,4 +25,6 @@ static SUBJECTS: &[&dyn Subject] = &[
     &files::Files::S3,
     &files::Files::Webdav,
     &postgres::Postgres,
+    &mcp::Mcp::Modern,
+    &mcp::Mcp::Legacy,
 ];

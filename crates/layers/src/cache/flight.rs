@@ -104,6 +104,12 @@ impl Listener for Relay {
             listener.note(note);
         }
     }
+
+    fn share(&self, share: f64, note: &str) {
+        for (_, listener) in self.with(|all| all.clone()) {
+            listener.share(share, note);
+        }
+    }
 }
 
 pub(super) struct Listening {

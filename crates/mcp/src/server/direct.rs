@@ -245,12 +245,14 @@ fn called(id: &Value, result: ToolResult) -> String {
                 Value::from(text).write_json(&mut out);
                 out.push('}');
             }
+            // Every digit and every member of it, if it is one.
+            Content::Part(part) if publish::read_part(&part).is_some() => part.write_json(&mut out),
             // Texts, and bytes in base64: nothing that cannot be written.
             other => out += &serde_json::to_string(&publish::block(other)).unwrap_or_default(),
         }
     }
     out.push(']');
-    if let (None, Some(value)) = (&error, structured) {
+    if let Some(value) = structured {
         out += r#","structuredContent":"#;
         value.write_json(&mut out);
     }

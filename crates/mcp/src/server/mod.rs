@@ -34,7 +34,7 @@ use renkei_core::{
     prompt::Prompts,
     resource::Resources,
     run::ProgressSink,
-    task::{Support, Tasks},
+    task::{STATUS_TOOL, Support, Tasks},
     tool::{Icon, ToolInfo, ToolResult, Tools, UnknownTool},
 };
 use rmcp::model::{
@@ -49,7 +49,6 @@ pub use self::{
     publish::{content_json, tool_json},
     site::Site,
     stdio::{serve_stdio, serve_streams},
-    tasks::STATUS_TOOL,
 };
 use self::{exact::Exact, mirror::Mirror, site::Lists};
 

@@ -16,6 +16,9 @@ use super::exact::Exact;
 /// A tool as `tools/list` shows it.
 pub(super) fn tool(info: &ToolInfo) -> Tool {
     let mut tool = Tool::new(info.name.to_string(), info.description.clone(), schema(&info.input_schema));
+    if info.description.is_empty() {
+        tool.description = None;
+    }
     tool.title = info.title.clone();
     tool.output_schema = info.output_schema.as_ref().map(schema);
     tool.annotations = Some(ToolAnnotations::from_raw(
@@ -53,19 +56,17 @@ pub(super) fn icons(icons: &[Icon]) -> Option<Vec<rmcp::model::Icon>> {
 /// A result. A failure without content of its own says its error.
 pub(super) fn result(result: ToolResult, exact: &Exact) -> CallToolResult {
     let mut content: Vec<_> = result.content.into_iter().map(block).collect();
-    match result.error {
+    let mut out = match result.error {
         Some(error) => {
             if content.is_empty() {
                 content.push(ContentBlock::text(error.to_string()));
             }
             CallToolResult::error(content)
         }
-        None => {
-            let mut out = CallToolResult::success(content);
-            out.structured_content = result.structured.as_ref().map(|value| exact.structured(value));
-            out
-        }
-    }
+        None => CallToolResult::success(content),
+    };
+    out.structured_content = result.structured.as_ref().map(|value| exact.structured(value));
+    out
 }
 
 pub(super) fn block(content: Content) -> ContentBlock {
@@ -80,7 +81,14 @@ pub(super) fn block(content: Content) -> ContentBlock {
             link.mime_type = mime_type;
             ContentBlock::resource_link(link)
         }
+        // What is none of the protocol's parts would break a client: it reads it as text.
+        Content::Part(part) => read_part(&part).unwrap_or_else(|| ContentBlock::text(part.to_json())),
     }
+}
+
+/// A part of another server's result, if it is one.
+pub(super) fn read_part(part: &Value) -> Option<ContentBlock> {
+    serde_json::from_value(part.into()).ok()
 }
 
 /// A resource with its content.

@@ -10,7 +10,7 @@ use renkei_core::{
     ask::Asking,
     duration,
     run::Level,
-    task::{self, Begun, Status, Support, Task, Tasks},
+    task::{self, Begun, STATUS_TOOL, Status, Support, Task, Tasks},
     tool::{Content, ToolResult},
 };
 use rmcp::{
@@ -34,8 +34,6 @@ use super::{
     request::failure,
 };
 
-/// The tool through which clients that know no tasks ask after one.
-pub const STATUS_TOOL: &str = "task_status";
 /// So long it waits at most.
 const LONGEST_WAIT: u64 = 60;
 

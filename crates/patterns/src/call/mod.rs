@@ -18,3 +18,4 @@ mod page_tests;
 mod tests;
 
 pub(crate) use config::Kind;
+pub(crate) use run::CallAction;

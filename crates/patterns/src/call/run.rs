@@ -19,6 +19,8 @@ use super::{
 pub(super) const STEP: &str = "call";
 /// What a call reports: called (0), answered (1), judged (2).
 const STAGES: f64 = 2.0;
+/// How far a call is at most before its answer, of the way from called to answered.
+const MOST: f64 = 0.999;
 
 #[derive(Debug)]
 pub(crate) struct CallAction {
@@ -42,6 +44,12 @@ impl CallAction {
         let keyed =
             op.carries_key || op.slots.iter().any(|slot| slot.vars().iter().any(|name| &**name == "key"));
         CallAction { op: Arc::new(op), settings, reject_when, invalidates, keyed, open_world }
+    }
+
+    /// A call whose reply is another server's result, which is passed on.
+    pub(crate) fn passing_on(op: Arc<PreparedOp>, settings: CallSettings, open_world: bool) -> Self {
+        let (reject_when, invalidates) = (None, Vec::new());
+        CallAction { op, settings, reject_when, invalidates, keyed: false, open_world }
     }
 
     pub(super) fn request(&self, cx: &RunContext, scope: &Scope) -> Result<Request> {
@@ -200,6 +208,18 @@ impl Listener for Notes {
     fn note(&self, note: &str) {
         let Ok(mut left) = self.left.lock() else { return };
         *left /= 2.0;
+        let done = 1.0 - *left;
+        self.cx.progress(Progress { done, total: Some(STAGES), message: Some(note.to_owned()) });
+    }
+
+    /// As far as the system says, but never back, and never quite to "answered".
+    fn share(&self, share: f64, note: &str) {
+        let Ok(mut left) = self.left.lock() else { return };
+        if share.is_finite() && share > 0.0 {
+            *left = left.min(1.0 - share.min(MOST));
+        }
+        // Each report is greater than the one before.
+        *left *= MOST;
         let done = 1.0 - *left;
         self.cx.progress(Progress { done, total: Some(STAGES), message: Some(note.to_owned()) });
     }

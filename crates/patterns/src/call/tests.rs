@@ -151,6 +151,25 @@ async fn reports_grow_from_call_to_judgement() {
     );
 }
 
+/// What a system says of its own progress lies between "called" and "answered", and only grows.
+#[tokio::test(start_paused = true)]
+async fn the_systems_own_progress_is_told() {
+    let bench = Bench::new(Tool::of(r#"{ "crm": { "do": "shares", "value": "${.shares}" } }"#));
+    let reports = Arc::new(Reports::default());
+    let input = value(r#"{ "shares": [0.25, 0.5, 0.1, -1, 0.75, 1, 7] }"#);
+    let result = bench.engine.call(context(), "t", input, Some(reports.clone())).await.unwrap();
+    assert!(result.error.is_none(), "{:?}", result.error);
+    let reports = reports.0.lock().unwrap();
+    let done: Vec<f64> = reports.iter().map(|report| report.done).collect();
+    assert_eq!(done.len(), 10);
+    assert!(done.windows(2).all(|pair| pair[0] < pair[1]), "{done:?}");
+    for (at, share) in [(1, 0.25), (2, 0.5), (5, 0.75)] {
+        assert!((done[at] - share).abs() < 0.01, "{done:?}");
+        assert_eq!(reports[at].message.as_deref(), Some(&*share.to_string()));
+    }
+    assert_eq!(done[8..], [1.0, 2.0]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn nothing_is_sent_when_a_template_fails() {
     let bench = Bench::new(Tool::of(r#"{ "crm": { "value": "a ${.list} b" } }"#));

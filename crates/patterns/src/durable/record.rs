@@ -306,6 +306,7 @@ pub(super) fn of_content(content: &Content) -> Value {
             ("description", description.clone().into()),
             ("mime_type", mime_type.clone().into()),
         ]),
+        Content::Part(part) => object([("kind", "part".into()), ("part", part.clone())]),
     }
 }
 
@@ -330,6 +331,10 @@ pub(super) fn to_content(value: &Value) -> Result<Content> {
             name: owned("name")?,
             description: optional("description"),
             mime_type: optional("mime_type"),
+        },
+        "part" => match value.get("part") {
+            Some(part) => Content::Part(part.clone()),
+            None => return Err(corrupt("a `part` of a result has no content")),
         },
         other => return Err(corrupt(&format!("`{other}` is no kind of content"))),
     })

@@ -72,6 +72,7 @@ fn length(part: &Content) -> usize {
         | Content::Audio { data, .. }
         | Content::Resource { body: ResourceBody::Blob(data), .. } => data.len(),
         Content::Link { uri, .. } => uri.len(),
+        Content::Part(part) => part.to_json().len(),
     }
 }
 

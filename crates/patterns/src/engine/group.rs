@@ -9,7 +9,7 @@ use renkei_core::{
     ask::Answer,
     audit,
     complete::{Completion, Partial},
-    group::GroupPlan,
+    group::{GroupPlan, fits},
     prompt::{Message, PromptInfo, Prompts},
     resource::{Contents, Listing, ResourceInfo, Resources, Watch},
     run::ProgressSink,
@@ -32,11 +32,21 @@ pub struct Group {
 
 impl Group {
     pub fn new(engine: Arc<Engine>, plan: &GroupPlan) -> Self {
-        let tools = Tools::list(&*engine).iter().filter(|tool| plan.tools.contains(&tool.name));
+        let is_offered = |name: &Arc<str>| engine.tools.get(name).is_some_and(|tool| tool.plan.is_passed_on);
+        let has = |name: &Arc<str>| match is_offered(name) {
+            true => plan.patterns.iter().any(|pattern| fits(pattern, name)),
+            false => plan.tools.contains(name),
+        };
+        let tools: Vec<_> = Tools::list(&*engine).iter().filter(|tool| has(&tool.name)).cloned().collect();
         let prompts = engine.prompt_list.iter().filter(|prompt| plan.prompts.contains(&prompt.name));
         Group {
-            tools: tools.cloned().collect(),
-            tool_names: plan.tools.iter().cloned().collect(),
+            tool_names: plan
+                .tools
+                .iter()
+                .cloned()
+                .chain(tools.iter().map(|tool| tool.name.clone()))
+                .collect(),
+            tools,
             shelf: engine.shelf.only(&plan.resources),
             prompts: prompts.cloned().collect(),
             engine,

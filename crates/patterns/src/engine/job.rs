@@ -43,6 +43,17 @@ impl Job<'_> {
         arguments: &Value,
         run: impl Future<Output = Result<T>>,
     ) -> Result<T> {
+        self.guarded_as(cx, arguments, run, |_| None).await
+    }
+
+    /// The same where what it gave may say that it failed.
+    pub(super) async fn guarded_as<T>(
+        &self,
+        cx: &CallContext,
+        arguments: &Value,
+        run: impl Future<Output = Result<T>>,
+        failure: impl Fn(&T) -> Option<Error>,
+    ) -> Result<T> {
         let (kind, name, client) = (self.measures.kind(), self.name, cx.client.map(display));
         let span =
             info_span!("run", kind, name, principal = &*cx.principal.name, client, trace = cx.trace.id());
@@ -56,11 +67,15 @@ impl Job<'_> {
         let _entered = span.entered();
         let ms = start.elapsed().as_millis() as u64;
         match &result {
-            Ok(_) => debug!(ms, "done"),
+            Ok(value) => match failure(value) {
+                None => debug!(ms, "done"),
+                Some(error) => log(&error, ms),
+            },
             Err(error) if error.is_suspended() => debug!(ms, "waits for answers"),
             Err(error) => log(error, ms),
         }
-        record.end(result.as_ref().err());
+        let failed = result.as_ref().map_or_else(|error| Some(error.clone()), &failure);
+        record.end(failed.as_ref());
         result
     }
 

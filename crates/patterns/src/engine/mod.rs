@@ -9,6 +9,8 @@ mod tools;
 mod group;
 mod tasks;
 
+mod exposed;
+
 mod complete;
 mod prompts;
 mod resources;
@@ -37,6 +39,7 @@ mod seal;
 #[cfg(test)]
 mod tests;
 
+pub use exposed::{Offers, plans as exposed_plans};
 pub use group::Group;
 pub(crate) use input::Input;
 pub use kept::Keep;

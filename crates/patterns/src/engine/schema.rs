@@ -53,6 +53,11 @@ pub(crate) fn is_object(schema: &Value) -> bool {
     schema.get("type").and_then(Value::as_str) == Some("object")
 }
 
+/// Of another server's result, which is an object always, here: see [`wrap`].
+pub(crate) fn object(schema: &Value) -> Value {
+    if is_object(schema) { schema.clone() } else { wrap(schema) }
+}
+
 /// The schema of `{ "result": … }`. Definitions move to the new root, where references look for
 /// them; references to the root follow it down.
 pub(crate) fn wrap(schema: &Value) -> Value {

@@ -6,6 +6,7 @@
 //! the system. A call never waits long for a system that is down: it is refused with the reason.
 
 use std::{
+    convert::Infallible,
     panic::AssertUnwindSafe,
     path::PathBuf,
     pin::Pin,
@@ -21,7 +22,10 @@ use futures_util::FutureExt;
 use indexmap::IndexMap;
 use renkei_core::{
     Background, Call, CallContext, ConnectContext, Connection, Error, Invalidation, Kind, LayerStack, Reply,
-    Request, Result, Retry, connector::SystemPlan, duration, metric, run::Systems,
+    Request, Result, Retry,
+    connector::{Offer, SystemPlan},
+    duration, metric,
+    run::Systems,
 };
 use tokio::{
     sync::{Notify, Semaphore, watch},
@@ -29,6 +33,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
+
+use super::exposed::{Offering, Offers};
 
 /// How many systems are being connected at the same time.
 const CONNECTING_AT_ONCE: usize = 8;
@@ -77,14 +83,18 @@ struct Supervised {
     plan: SystemPlan,
     base_dir: PathBuf,
     state: watch::Sender<State>,
+    /// What it offered last: while it is down, and until it offers something else.
+    offered: watch::Sender<Option<Arc<Offer>>>,
     /// Another one has its name now, and tells whether it is up.
     is_replaced: AtomicBool,
+    /// Calls wait for an attempt to connect as long as it may take.
+    is_awaited: AtomicBool,
     /// A call needs this system, or could not reach it.
     wanted: Arc<Notify>,
 }
 
 #[derive(Clone)]
-enum State {
+pub(super) enum State {
     Connecting,
     Up(Arc<dyn Call>),
     Down { error: Error, since: Instant, next: Instant },
@@ -105,7 +115,9 @@ impl Supervisor {
                 plan,
                 base_dir: base_dir.to_owned(),
                 state: watch::Sender::new(State::Connecting),
+                offered: watch::Sender::new(None),
                 is_replaced: AtomicBool::new(false),
+                is_awaited: AtomicBool::new(false),
                 wanted: Arc::default(),
             };
             let held = supervisor.hold(Arc::new(system));
@@ -175,6 +187,11 @@ impl Supervisor {
         self.tasks.close();
     }
 
+    /// From now on calls wait for an attempt to connect as long as it may take, for who makes one call and ends.
+    pub(crate) fn await_connections(&self) {
+        self.systems.values().for_each(|held| held.system.is_awaited.store(true, Ordering::Relaxed));
+    }
+
     /// Ends all tasks and waits for them. Calls that hold a connection keep it until they end.
     pub(crate) async fn shutdown(&self) {
         self.stop.cancel();
@@ -204,6 +221,17 @@ impl Supervisor {
         self.systems.iter().map(|(name, held)| (name.clone(), unconnected(&held.system))).collect()
     }
 
+    /// What the systems offer that offer something.
+    pub(crate) fn offers(&self) -> Offers {
+        let exposing = self.systems.iter().filter(|(_, held)| held.system.plan.system.exposes().is_some());
+        let offering = |(name, held): (&Arc<str>, &Arc<Held>)| Offering {
+            name: name.clone(),
+            offer: held.system.offered.subscribe(),
+            state: held.system.state.subscribe(),
+        };
+        Offers { systems: exposing.map(offering).collect() }
+    }
+
     fn get(&self, name: &str) -> Result<Arc<dyn Call>> {
         match self.systems.get(name) {
             Some(held) => Ok(held.call.clone()),
@@ -230,24 +258,55 @@ impl Supervised {
             let now = Instant::now();
             match connected {
                 Ok(connection) => {
-                    pause = FIRST_PAUSE;
+                    let (lost, offer) = (connection.lost.clone(), connection.offer.clone());
                     self.set_up(connection);
-                    self.wanted.notified().await;
-                    // Calls go on with the old connection until it is known to be lost.
-                    sleep_until(now + SHORTEST_PAUSE).await;
-                }
-                Err(error) => {
-                    let next = now + pause.mul_f64(rand::random_range(0.5..=1.0));
-                    self.set_down(error, now, next);
-                    pause = (pause * 2).min(LONGEST_PAUSE);
                     tokio::select! {
-                        () = sleep_until(next) => {}
-                        () = self.wanted.notified() => sleep_until(next.min(now + SHORTEST_PAUSE)).await,
+                        () = self.wanted.notified() => {
+                            pause = FIRST_PAUSE;
+                            // Calls go on with the old connection until it is known to be lost.
+                            sleep_until(now + SHORTEST_PAUSE).await;
+                        }
+                        never = self.take_offers(offer) => match never {},
+                        error = loss(lost) => {
+                            // One that ends again and again is left alone for longer and longer.
+                            if now.elapsed() >= LONGEST_PAUSE {
+                                pause = FIRST_PAUSE;
+                            }
+                            pause = self.wait_down(error, pause).await;
+                        }
                     }
-                    self.state.send_replace(State::Connecting);
+                }
+                Err(error) => pause = self.wait_down(error, pause).await,
+            }
+        }
+    }
+
+    /// Notes what a connection offers, for as long as it is there.
+    async fn take_offers(&self, offer: Option<watch::Receiver<Option<Arc<Offer>>>>) -> Infallible {
+        if let Some(mut offer) = offer {
+            loop {
+                if let Some(now) = offer.borrow_and_update().clone() {
+                    self.offered.send_replace(Some(now));
+                }
+                if offer.changed().await.is_err() {
+                    break;
                 }
             }
         }
+        std::future::pending().await
+    }
+
+    /// Says that it is down, and waits until it is time for another attempt. Gives the pause after that one.
+    async fn wait_down(&self, error: Error, pause: Duration) -> Duration {
+        let now = Instant::now();
+        let next = now + pause.mul_f64(rand::random_range(0.5..=1.0));
+        self.set_down(error, now, next);
+        tokio::select! {
+            () = sleep_until(next) => {}
+            () = self.wanted.notified() => sleep_until(next.min(now + SHORTEST_PAUSE)).await,
+        }
+        self.state.send_replace(State::Connecting);
+        (pause * 2).min(LONGEST_PAUSE)
     }
 
     async fn connect(&self) -> Result<Connection> {
@@ -294,7 +353,10 @@ impl Supervised {
 
     async fn get(&self, deadline: Instant) -> Result<Arc<dyn Call>> {
         let mut state = self.state.subscribe();
-        let until = deadline.min(Instant::now() + WAIT_FOR_CONNECTION);
+        let until = match self.is_awaited.load(Ordering::Relaxed) {
+            true => deadline,
+            false => deadline.min(Instant::now() + WAIT_FOR_CONNECTION),
+        };
         loop {
             let now_state = state.borrow_and_update().clone();
             match &now_state {
@@ -337,6 +399,28 @@ impl Supervised {
             }
         }
     }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            State::Connecting => "connecting",
+            State::Up(_) => "up",
+            State::Down { .. } => "down",
+            State::Stopped => "stopped",
+        })
+    }
+}
+
+/// Waits until a connection is known to be lost; for ever where the connector does not notice.
+async fn loss(lost: Option<watch::Receiver<Option<Error>>>) -> Error {
+    if let Some(mut lost) = lost
+        && let Ok(reason) = lost.wait_for(Option::is_some).await
+        && let Some(error) = reason.clone()
+    {
+        return error;
+    }
+    std::future::pending().await
 }
 
 /// The connection of the moment, inside the layers: each attempt takes the one that there is.

@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 use super::{
     content,
     cursor::{self, Cursors, Owner},
+    exposed::{self, Offers},
     input::Input,
     job::Job,
     kept::{Keep, Kept, Whole},
@@ -29,6 +30,7 @@ use super::{
     refusal,
     resources::Shelf,
     rounds::{self, Limits as AskLimits},
+    schema,
     systems::Supervisor,
     watch::Watches,
 };
@@ -214,6 +216,16 @@ impl Engine {
         self.supervisor.start();
     }
 
+    /// Calls wait for a connection that is being made as long as that may take: for who makes one call and ends.
+    pub fn await_connections(&self) {
+        self.supervisor.await_connections();
+    }
+
+    /// What systems offer to be served as this server's own.
+    pub fn offers(&self) -> Offers {
+        self.supervisor.offers()
+    }
+
     /// Ends the connections' upkeep and waits for it. Calls under way keep their connection.
     pub async fn shutdown(&self) {
         self.supervisor.shutdown().await;
@@ -309,6 +321,10 @@ impl Engine {
         next: Option<&str>,
     ) -> Result<ToolResult> {
         let plan = &tool.plan;
+        if plan.is_passed_on {
+            let value = outcome.value.into_value();
+            return exposed::publish(&value, plan, &self.options, &self.kept, &cx.call.principal);
+        }
         let blob = match &outcome.value {
             Payload::Blob { bytes, mime_type } => Some((bytes.clone(), mime_type.clone())),
             Payload::Json(_) => None,
@@ -400,6 +416,9 @@ impl Tool {
     fn new(plan: ToolPlan, problems: &mut Vec<Problem>) -> Option<Self> {
         let mut problem =
             |key, what| problems.push(Problem { holder: format!("tool `{}`", plan.name), key, what });
+        if plan.is_passed_on {
+            return Some(Self::passed_on(plan));
+        }
         let resumes = plan.action.resumes();
         let schema = match resumes {
             true => cursor::with_argument(&plan.input_schema),
@@ -416,6 +435,18 @@ impl Tool {
         let info = Arc::new(info(&plan, schema, promise.as_ref()));
         let measures = audit::Measures::new("tool", &plan.name);
         Some(Tool { plan, info, input, promise, measures })
+    }
+
+    /// Another server's: its schemas are published as they are, and a wrong one harms nobody else. What cannot be checked
+    /// here is left to that server.
+    fn passed_on(plan: ToolPlan) -> Self {
+        let anything = || Input::new(&Value::from([("type", "object")]));
+        let input = Input::new(&plan.input_schema).or_else(|_| anything());
+        let input = input.expect("a schema that says only `type: object` is right");
+        let mut info = info(&plan, plan.input_schema.clone(), None);
+        info.output_schema = plan.output_schema.as_ref().map(schema::object);
+        let measures = audit::Measures::new("tool", &plan.name);
+        Tool { plan, info: Arc::new(info), input, promise: None, measures }
     }
 
     /// What a model reads of an error.
@@ -470,7 +501,8 @@ impl Tools for Engine {
         let (effect, timeout, shown) = (tool.effect(), self.deadline(tool), self.options.audited);
         let job = Job { measures: &tool.measures, name, effect, timeout, shown };
         let run = self.run(tool, &job, cx.clone(), arguments.clone(), (progress, None));
-        let result = job.guarded(&cx, &arguments, run).await;
+        let failure = |result: &ToolResult| result.error.clone();
+        let result = job.guarded_as(&cx, &arguments, run, failure).await;
         Ok(result.unwrap_or_else(|error| match error.asked() {
             Some(_) => ToolResult { content: Vec::new(), structured: None, error: Some(error) },
             None => tool.refused(error, cx.trace.id()),

@@ -161,6 +161,7 @@ fn part_json(part: &Part) -> serde_json::Value {
         Part::Content(Content::Resource { uri, .. } | Content::Link { uri, .. }) => {
             json!({ "type": "text", "text": uri })
         }
+        Part::Content(Content::Part(part)) => part.into(),
     }
 }
 

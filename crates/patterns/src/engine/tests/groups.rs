@@ -41,6 +41,7 @@ fn group(options: Options) -> (Arc<Engine>, Group, Arc<Ledger>) {
     let engine = Arc::new(engine);
     let inside: Vec<Arc<str>> = vec!["inside".into()];
     let plan = GroupPlan {
+        patterns: Vec::new(),
         name: "g".into(),
         title: None,
         description: None,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use renkei_core::{
-    Applied, Kind, Retry, Value,
+    Applied, Error, Kind, Retry, Value,
     tool::{ToolResult, Tools},
 };
 use tokio::time::{Instant, sleep};
@@ -126,6 +126,52 @@ async fn an_attempt_that_reaches_nobody_makes_the_connection_anew() {
     bench.ledger.failing_connects.store(0, Ordering::SeqCst);
     sleep(Duration::from_secs(60)).await;
     assert!(call(&bench).await.error.is_none());
+}
+
+/// A connection that says that it is lost is made anew before a call notices; one that is lost again and again is left
+/// alone for longer and longer.
+#[tokio::test(start_paused = true)]
+async fn a_lost_connection_is_made_anew_by_itself() {
+    let bench = bench(Duration::ZERO, 0);
+    assert!(call(&bench).await.error.is_none());
+    let lose = |bench: &Bench| {
+        let lose = bench.ledger.lost.lock().unwrap().take().unwrap();
+        lose.send_replace(Some(Error::unavailable("the program has ended")));
+    };
+    lose(&bench);
+    sleep(Duration::from_millis(10)).await;
+    let error = call(&bench).await.error.unwrap();
+    assert!(error.public().contains("the program has ended; it is being retried"), "{error}");
+    sleep(Duration::from_secs(1)).await;
+    assert!(call(&bench).await.error.is_none());
+    assert_eq!(bench.ledger.connects.lock().unwrap().len(), 2);
+    // Lost as soon as it is there.
+    let before = Instant::now();
+    while before.elapsed() < Duration::from_secs(300) {
+        if bench.ledger.lost.lock().unwrap().is_some() {
+            lose(&bench);
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    let connects = bench.ledger.connects.lock().unwrap().clone();
+    assert!((10..40).contains(&connects.len()), "{}", connects.len());
+    // One that held for a while is made anew at once.
+    sleep(Duration::from_secs(100)).await;
+    assert!(call(&bench).await.error.is_none());
+    lose(&bench);
+    sleep(Duration::from_millis(600)).await;
+    assert!(call(&bench).await.error.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_makes_one_call_waits_as_long_as_connecting_may_take() {
+    let slow = bench(Duration::from_secs(4), 0);
+    slow.engine.await_connections();
+    assert!(call(&slow).await.error.is_none());
+    let never = bench(Duration::from_secs(1_000), 0);
+    never.engine.await_connections();
+    let error = call(&never).await.error.unwrap();
+    assert!(error.public().contains("no connection within 5s"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
