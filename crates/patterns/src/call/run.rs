@@ -31,6 +31,8 @@ pub(crate) struct CallAction {
     /// Whether the request carries `$key` to the system.
     keyed: bool,
     open_world: bool,
+    /// Its reply is another server's result, and its progress that server's.
+    is_passed_on: bool,
 }
 
 impl CallAction {
@@ -43,13 +45,15 @@ impl CallAction {
     ) -> Self {
         let keyed =
             op.carries_key || op.slots.iter().any(|slot| slot.vars().iter().any(|name| &**name == "key"));
-        CallAction { op: Arc::new(op), settings, reject_when, invalidates, keyed, open_world }
+        let is_passed_on = false;
+        CallAction { op: Arc::new(op), settings, reject_when, invalidates, keyed, open_world, is_passed_on }
     }
 
     /// A call whose reply is another server's result, which is passed on.
     pub(crate) fn passing_on(op: Arc<PreparedOp>, settings: CallSettings, open_world: bool) -> Self {
         let (reject_when, invalidates) = (None, Vec::new());
-        CallAction { op, settings, reject_when, invalidates, keyed: false, open_world }
+        let (keyed, is_passed_on) = (false, true);
+        CallAction { op, settings, reject_when, invalidates, keyed, open_world, is_passed_on }
     }
 
     pub(super) fn request(&self, cx: &RunContext, scope: &Scope) -> Result<Request> {
@@ -141,7 +145,7 @@ impl CallAction {
         let scope = cx.scope(STEP, input);
         let request = self.request(cx, &scope)?;
         let system = &self.op.system;
-        let stages = Stages::new(cx);
+        let stages = if self.is_passed_on { Stages::of_another(cx) } else { Stages::new(cx) };
         stages.called(system);
         let reply = self.step(cx, STEP, request, &scope, &stages).await?;
         stages.answered(system);
@@ -162,12 +166,21 @@ pub(super) struct Stages(Option<Arc<Notes>>);
 
 impl Stages {
     pub(super) fn new(cx: &RunContext) -> Self {
-        let notes = || Arc::new(Notes { cx: cx.clone(), left: Mutex::new(1.0) });
+        Self::with(cx, STAGES)
+    }
+
+    /// Those of another server: there are none of ours around them.
+    fn of_another(cx: &RunContext) -> Self {
+        Self::with(cx, 1.0)
+    }
+
+    fn with(cx: &RunContext, total: f64) -> Self {
+        let notes = || Arc::new(Notes { cx: cx.clone(), left: Mutex::new(1.0), total });
         Stages(cx.wants_progress().then(notes))
     }
 
     fn report(&self, done: f64, message: impl FnOnce() -> String) {
-        if let Some(notes) = &self.0 {
+        if let Some(notes) = self.0.as_ref().filter(|notes| notes.total >= STAGES) {
             notes.cx.progress(Progress { done, total: Some(STAGES), message: Some(message()) });
         }
     }
@@ -202,6 +215,8 @@ impl Stages {
 struct Notes {
     cx: RunContext,
     left: Mutex<f64>,
+    /// How much the whole is; all that is noted lies between 0 and 1.
+    total: f64,
 }
 
 impl Listener for Notes {
@@ -209,7 +224,7 @@ impl Listener for Notes {
         let Ok(mut left) = self.left.lock() else { return };
         *left /= 2.0;
         let done = 1.0 - *left;
-        self.cx.progress(Progress { done, total: Some(STAGES), message: Some(note.to_owned()) });
+        self.cx.progress(Progress { done, total: Some(self.total), message: Some(note.to_owned()) });
     }
 
     /// As far as the system says, but never back, and never quite to "answered".
@@ -221,6 +236,6 @@ impl Listener for Notes {
         // Each report is greater than the one before.
         *left *= MOST;
         let done = 1.0 - *left;
-        self.cx.progress(Progress { done, total: Some(STAGES), message: Some(note.to_owned()) });
+        self.cx.progress(Progress { done, total: Some(self.total), message: Some(note.to_owned()) });
     }
 }

@@ -12,14 +12,18 @@ use renkei_core::{
 
 use crate::{
     engine::{Engine, Options, exposed_plans},
-    fake::{Fake, Ledger, Tool, context, node, systems, value},
+    fake::{Fake, Ledger, Reports, Tool, context, node, systems, value},
 };
 
 /// A tool that gives back its arguments, so that they are its result.
 fn offered(name: &str, input_schema: &str, output_schema: Option<&str>) -> OfferedTool {
+    doing(r#"{ "value": "${.}" }"#, name, input_schema, output_schema)
+}
+
+fn doing(op: &str, name: &str, input_schema: &str, output_schema: Option<&str>) -> OfferedTool {
     let fake = Fake { ledger: Arc::new(Ledger::default()), connect_takes: Duration::ZERO };
     let names = Names::default();
-    let op = fake.prepare(&node(r#"{ "value": "${.}" }"#), &names, &mut Diagnostics::default());
+    let op = fake.prepare(&node(op), &names, &mut Diagnostics::default());
     OfferedTool {
         name: name.into(),
         title: None,
@@ -92,6 +96,20 @@ async fn schemas_are_published_as_they_are_and_wrong_ones_harm_nobody() {
     let strict = r#"{"type":"object","required":["a"]}"#;
     let (engine, _) = self::engine(vec![offered("strict", strict, None)], Options::default());
     assert_eq!(call(&engine, "strict", "{}").await.error.unwrap().kind(), Kind::Invalid);
+}
+
+/// What it says of its progress, and nothing of our own stages around it.
+#[tokio::test(start_paused = true)]
+async fn progress_is_that_of_the_other_server() {
+    let op = r#"{ "do": "shares", "value": "${.shares}" }"#;
+    let (engine, _) = engine(vec![doing(op, "work", OBJECT, None)], Options::default());
+    let reports = Arc::new(Reports::default());
+    let input = value(r#"{ "shares": [0.25, 0.5, 1] }"#);
+    engine.call(context(), "work", input, Some(reports.clone())).await.unwrap();
+    let reports = reports.0.lock().unwrap();
+    let told: Vec<_> = reports.iter().map(|report| (report.total, report.message.as_deref())).collect();
+    assert_eq!(told, [(Some(1.0), Some("0.25")), (Some(1.0), Some("0.5")), (Some(1.0), Some("1"))]);
+    assert!(reports.iter().zip([0.25, 0.5, 1.0]).all(|(report, share)| (report.done - share).abs() < 0.01));
 }
 
 #[tokio::test(start_paused = true)]
