@@ -2,10 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::{TcpListener, TcpStream},
     path::Path,
     process::{Child, ChildStderr, Command, ExitStatus, Stdio},
+    time::Duration,
 };
 
 use renkei_testkit::secure::{Authority, Identity};
@@ -85,9 +86,14 @@ impl Server {
 
     /// Whether it takes no new connections, now or soon: one that it still took is closed at once.
     fn refuses(&self) -> bool {
-        (0..100).any(|_| match TcpStream::connect(&self.address) {
-            Ok(stream) => !rest(stream).is_empty(),
-            Err(_) => true,
+        (0..100).any(|_| {
+            let Ok(mut stream) = TcpStream::connect(&self.address) else { return true };
+            // Whoever speaks, or holds it open in silence, got the port after it.
+            stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            match stream.read(&mut [0]) {
+                Ok(read) => read > 0,
+                Err(error) => matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+            }
         })
     }
 

@@ -54,8 +54,6 @@ fn requests() -> Vec<(&'static str, Post)> {
         ("a panic", call("panic", json!({}))),
         ("a panic at once", call("panic_at_once", json!({}))),
         ("an error of the protocol", call("refuse_by_protocol", json!({}))),
-        ("a question", with(call("ask", json!({})), meta, capabilities, json!({"roots": {}}))),
-        ("a question to a client that cannot answer it", call("ask", json!({}))),
         ("log lines that nobody wants", call("log", json!({}))),
         ("log lines", with(call("log", json!({})), meta, "io.modelcontextprotocol/logLevel", json!("info"))),
         ("progress", with(call("burst", json!({})), meta, "progressToken", json!(1))),
@@ -97,10 +95,24 @@ fn somebody() -> Principal {
 
 #[tokio::test]
 async fn answers_are_those_of_rmcp() {
-    for (what, post) in requests() {
+    same_answers(requests(), Face::new).await;
+}
+
+#[tokio::test]
+async fn questions_are_those_of_rmcp() {
+    let capabilities = "io.modelcontextprotocol/clientCapabilities";
+    let ask = || call("ask", json!({}));
+    let of_somebody_with_roots = with(ask(), "/params/_meta", capabilities, json!({"roots": {}}));
+    let answer = Face::asking().send(of_somebody_with_roots.clone().build()).await.text().await;
+    assert!(answer.contains(r#""resultType":"input_required""#), "{answer}");
+    same_answers(vec![("a question", of_somebody_with_roots), ("to nobody", ask())], Face::asking).await;
+}
+
+async fn same_answers(requests: Vec<(&'static str, Post)>, face: impl Fn() -> Face) {
+    for (what, post) in requests {
         let mut answers = Vec::new();
         for post in [post.clone(), post.header("accept", WEIGHED)] {
-            let answer = Face::new().send(post.build()).await;
+            let answer = face().send(post.build()).await;
             let (status, headers) = (answer.status, answer.headers.clone());
             let kind = headers.get("content-type").and_then(|kind| kind.to_str().ok().map(str::to_owned));
             let body = answer.text().await;

@@ -53,7 +53,6 @@ impl Fake {
             "echo_when_told",
             "refuse_by_protocol",
             "log",
-            "ask",
         ];
         Self::of(&names)
     }

@@ -31,7 +31,15 @@ impl Face {
     }
 
     pub(crate) fn with(limits: Limits) -> Self {
-        let (fake, events) = Fake::new();
+        Self::serving(Fake::new(), limits)
+    }
+
+    /// With a tool that asks; sessions may live longer then.
+    pub(crate) fn asking() -> Self {
+        Self::serving(Fake::of(&["ask"]), Limits::default())
+    }
+
+    fn serving((fake, events): (Arc<Fake>, mpsc::UnboundedReceiver<Event>), limits: Limits) -> Self {
         let shutdown = CancellationToken::new();
         let router = router(Site::new(fake.endpoints(limits), shutdown.clone()));
         Face { fake, events, shutdown, router }
