@@ -87,7 +87,7 @@ impl Queue {
 
     fn side(&self) -> Result<Side<'_>> {
         let enqueue = Target::changing_tool(&self.0.url, "hand_over", r#"{"id":7}"#, r#""queue":"work""#)?;
-        let mut left = Left::of(&self.0)?;
+        let left = Left::of(&self.0)?;
         let round = move |producers, time| {
             let began = Instant::now();
             let latencies = load::latencies(&enqueue, producers, time)?;
@@ -108,20 +108,21 @@ impl Queue {
 
 /// Asks a server what is left in its queue.
 struct Left {
-    connection: Connection,
     count: Target,
 }
 
 impl Left {
     fn of(service: &Service) -> Result<Left> {
         let count = Target::changing_tool(&service.url, "count", "{}", r#""ready":"#)?;
-        Ok(Left { connection: Connection::open(count.address)?, count })
+        Ok(Left { count })
     }
 
-    fn until_none(&mut self, deadline: Instant) -> Result<()> {
+    fn until_none(&self, deadline: Instant) -> Result<()> {
+        // A connection of its own each time: others may take so long that the server ends an idle one.
+        let mut connection = Connection::open(self.count.address)?;
         let exchange = self.count.exchanges.first().context("there is nothing to ask")?;
         loop {
-            let answer = String::from_utf8_lossy(self.connection.exchange(exchange)?).into_owned();
+            let answer = String::from_utf8_lossy(connection.exchange(exchange)?).into_owned();
             ensure!(answer.contains(r#""dead":0"#), "messages have died: {answer}");
             if [r#""ready":0"#, r#""leased":0"#, r#""scheduled":0"#].iter().all(|none| answer.contains(none))
             {
