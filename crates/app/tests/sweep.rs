@@ -83,7 +83,9 @@ fn main() -> ExitCode {
         }
         words => {
             let wanted = |sweep: &&Sweep| {
-                let mut names = words.iter().filter(|word| !word.starts_with('-')).peekable();
+                // A number is how many threads there may be.
+                let is_name = |word: &&&str| !word.starts_with('-') && word.parse::<usize>().is_err();
+                let mut names = words.iter().filter(is_name).peekable();
                 names.peek().is_none()
                     || names.any(|name| match words.contains(&"--exact") {
                         true => sweep.name == *name,
