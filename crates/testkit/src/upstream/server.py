@@ -3,7 +3,7 @@
 What happens is told to the test as lines of JSON over TCP (`--journal PORT`). Words after the options say how the
 server is: `legacy`, `modern`, `strict` (ends at a first word that it does not know), `mute` (no answer to such a word),
 `sse` (every answer of HTTP is a stream), `broken` (a stream ends before its answer, and goes on when it is taken up
-again), `dead` (ends at once), `late` (never says hello).
+again), `dead` (ends at once), `late` (never says hello), `slips` (its list cannot be read once after it has grown).
 """
 
 import base64
@@ -182,6 +182,9 @@ ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 def listed(params):
     if "badlist" in MODES:
         raise Fault(-32000, "the list is lost")
+    if "slips" in MODES and len(TOOLS) > 5:
+        MODES.discard("slips")
+        raise Fault(-32000, "the list is lost, once")
     if "pages" not in MODES:
         return {"tools": TOOLS}
     at = int(params.get("cursor") or 0)

@@ -89,7 +89,10 @@ impl Keeper {
                             }
                             sleep(BETWEEN).await;
                             changes.mark_unchanged();
-                            self.look().await;
+                            // What could not be read is looked at again, although nobody tells of it any more.
+                            if !self.look().await {
+                                break;
+                            }
                         }
                         // Some servers do not tell of changes: then it is looked now and then.
                         () = &mut hearing => break,

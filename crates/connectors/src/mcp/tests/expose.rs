@@ -117,6 +117,16 @@ async fn results_are_whole_whatever_they_say() {
     }
 }
 
+/// It tells of a change once, and its list cannot be read just then.
+#[tokio::test]
+async fn a_changed_list_that_cannot_be_read_is_looked_at_again() {
+    let upstream = Upstream::new().await;
+    let (connection, mut offered) = connected(&program(&upstream, &["legacy", "slips"], ALL)).await;
+    let offer = wait(&mut offered, FIVE).await;
+    call(&connection, &offer, "shop_grow", "{}").await;
+    wait(&mut offered, &format!("{FIVE} shop_extra_1")).await;
+}
+
 /// Its tools cannot be listed: that is no reason not to call them.
 #[tokio::test]
 async fn a_list_that_fails_harms_no_call() {
